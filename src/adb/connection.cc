@@ -27,11 +27,11 @@ using Resolver = asio::ip::basic_resolver<Tcp, asio::io_context::executor_type>;
 using Endpoints = std::vector<Tcp::endpoint>;
 using ErrorCode = boost::system::error_code;
 
-constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kReadSize = std::size_t{64} * 1024;
 // Reads in a row of one phone's data before the others get their turn.
 constexpr int kReadsPerTurn = 4;
 // Above this the phone is not reading our answers, and we stop reading what it sends.
-constexpr std::size_t kMaxBacklog = 64 * 1024;
+constexpr std::size_t kMaxBacklog = std::size_t{64} * 1024;
 
 constexpr int kKeepAliveIdleSeconds = 60;
 constexpr int kKeepAliveProbes = 3;
@@ -76,7 +76,7 @@ class Link final : public std::enable_shared_from_this<Link>, private SessionDri
   enum class Stage { kConnecting, kHandshake, kOnline, kClosed };
 
   void resolve(const std::string& host, std::uint16_t port);
-  void try_endpoints(std::shared_ptr<const Endpoints> endpoints, std::size_t index);
+  void try_endpoints(const std::shared_ptr<const Endpoints>& endpoints, std::size_t index);
   void on_connected();
 
   void wait_readable();
@@ -140,11 +140,11 @@ void Link::resolve(const std::string& host, std::uint16_t port) {
                               return self->close(make_error(Errc::kUnreachable, error.message()));
                             auto endpoints = std::make_shared<Endpoints>();
                             for (const auto& result : results) endpoints->push_back(result.endpoint());
-                            self->try_endpoints(std::move(endpoints), 0);
+                            self->try_endpoints(endpoints, 0);
                           });
 }
 
-void Link::try_endpoints(std::shared_ptr<const Endpoints> endpoints, std::size_t index) {
+void Link::try_endpoints(const std::shared_ptr<const Endpoints>& endpoints, std::size_t index) {
   const Tcp::endpoint& endpoint = (*endpoints)[index];
   ErrorCode error;
   socket_.close(error);

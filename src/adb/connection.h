@@ -59,7 +59,8 @@ class ConnectionEvents {
 };
 
 // Belongs to one loop: made, used and destroyed on its thread. Destroying it closes the socket; no event
-// follows. At rest it holds a few hundred bytes, so that 100,000 fit in a process.
+// follows, neither its own nor its shells', which may be destroyed before it or after it. At rest it holds a
+// few hundred bytes, so that 100,000 fit in a process.
 class Connection {
  public:
   virtual ~Connection() = default;
@@ -67,8 +68,9 @@ class Connection {
   virtual bool online() const = 0;
 
   // Starts `command` (any bytes but NUL, at most max_command()). Only while online(). Never null; a failure
-  // comes as on_end, from the loop, never from inside this call. The command runs in a process group of its
-  // own, with standard input at its end and nothing added to its output.
+  // (argument_list_too_long, invalid_argument, kClosed) comes as on_end, from the loop, never from inside
+  // this call. The command runs in a process group of its own, with standard input at its end and nothing
+  // added to its output.
   virtual std::unique_ptr<Shell> shell(std::string_view command, ShellEvents& events) = 0;
 
   // The longest command that this phone takes, in bytes.

@@ -38,7 +38,7 @@ using Bio = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 constexpr int kBits = 2048;
 constexpr std::size_t kModulusSize = kBits / 8;
 constexpr std::uint32_t kExponent = 65537;
-constexpr off_t kMaxFileSize = 64 * 1024;
+constexpr off_t kMaxFileSize = off_t{64} * 1024;
 
 // What adbd keeps of a key, little-endian. Source: AOSP system/core, libcrypto_utils/android_pubkey.cpp. It
 // holds what the phone would otherwise have to compute for its Montgomery arithmetic.

@@ -171,6 +171,7 @@ TEST_F(KeyTest, RefusesAKeyThatOthersMayRead) {
 TEST_F(KeyTest, AllWhoMakeItAtOnceGetTheSame) {
   std::vector<std::string> lines(4);
   std::vector<std::thread> threads;
+  threads.reserve(lines.size());
   for (std::string& line : lines) {
     threads.emplace_back([&] {
       const auto key = load_or_make_key(path("adbkey"));

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
 namespace drover::adb {
 namespace {
@@ -185,11 +188,20 @@ TEST(LegacyParserTest, OnlyTheLastMarkerCounts) {
 
 TEST(LegacyParserTest, WhatOnlyLooksLikeTheMarkerIsOutput) {
   const std::string marker(kMarker);
-  for (const std::string text :
-       {"d", "drover-", "ddrover-001", "drover-00112233drover-00112233aabbccdd", marker.c_str(),
-        (marker + "7").c_str(), (marker + "\n").c_str(), (marker + "256\n").c_str(),
-        (marker + "1234\n").c_str(), (marker + "1 \n").c_str(), (marker + "$?\n").c_str(),
-        (marker + "1\nmore").c_str(), (marker + marker).c_str()}) {
+  const std::vector<std::string> texts = {"d",
+                                          "drover-",
+                                          "ddrover-001",
+                                          "drover-00112233drover-00112233aabbccdd",
+                                          marker,
+                                          marker + "7",
+                                          marker + "\n",
+                                          marker + "256\n",
+                                          marker + "1234\n",
+                                          marker + "1 \n",
+                                          marker + "$?\n",
+                                          marker + "1\nmore",
+                                          marker + marker};
+  for (const std::string& text : texts) {
     for (const std::size_t piece : {1, 4, 1000}) {
       const LegacyResult result = parse_legacy(text, piece);
       EXPECT_EQ(result.out, text);

@@ -7,6 +7,8 @@
 
 #include <mutex>
 
+#include "base/utf8.h"
+
 namespace drover {
 namespace {
 
@@ -83,7 +85,7 @@ std::string json_escape(std::string_view text) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
+  for (const char c : to_utf8(text)) {
     switch (c) {
       case '"':
         out += "\\\"";

@@ -24,7 +24,8 @@ Result<> start_logging(const LogOptions& options);
 // Writes what is still buffered. Call before exit.
 void flush_log();
 
-// `text` as the inside of a JSON string, for values that go into a JSON log line.
+// `text` as the inside of a JSON string, for values that go into a JSON log line. Bytes that are no UTF-8 are
+// replaced.
 std::string json_escape(std::string_view text);
 
 }  // namespace drover

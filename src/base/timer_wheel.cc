@@ -22,6 +22,12 @@ void Timer::cancel() {
   unlink();
 }
 
+TimerWheel::~TimerWheel() {
+  for (TimerNode& slot : slots_) {
+    while (slot.next != &slot) static_cast<Timer&>(*slot.next).cancel();
+  }
+}
+
 void TimerWheel::schedule(Timer& timer, SteadyTime at) {
   timer.cancel();
   const auto since = at - start_;

@@ -51,6 +51,8 @@ class TimerWheel {
   static constexpr Millis kTick{20};
 
   explicit TimerWheel(SteadyTime start) : start_(start) {}
+  // Timers may outlive their wheel: they are disarmed.
+  ~TimerWheel();
 
   // Arms `timer` (again, if it was armed) to fire at the first tick at or after `at`.
   void schedule(Timer& timer, SteadyTime at);

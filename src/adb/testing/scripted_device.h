@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include <thread>
 
 #include "adb/packet.h"
+#include "adb/testing/support.h"
 
 namespace drover::adb {
 
@@ -24,14 +26,6 @@ struct DevicePacket {
   Header header;
   std::string payload;
 };
-
-inline constexpr std::string_view kModernBanner = "device::ro.product.model=Test;features=shell_v2,cmd";
-
-inline std::string shell_v2_packet(char id, std::string_view data) {
-  std::string packet(1, id);
-  for (unsigned shift = 0; shift < 32; shift += 8) packet += static_cast<char>(data.size() >> shift);
-  return packet.append(data);
-}
 
 // One accepted connection, seen from the phone. Blocking, each call at most 10 s.
 class DeviceSocket {
@@ -131,6 +125,8 @@ class ScriptedDevice {
       const int fd = ::accept(listener_, nullptr, nullptr);
       if (fd < 0) return;
       set_timeouts(fd);
+      const int on = 1;
+      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       DeviceSocket socket(fd);
       script(socket);
     });

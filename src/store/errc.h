@@ -1,0 +1,23 @@
+// The ways in which storing fails.
+#pragma once
+
+#include <system_error>
+
+namespace drover::store {
+
+enum class Errc {
+  kUnavailable = 1,  // the disk is full or fails: nothing was stored; trying again later may work
+  kCorrupt,          // the file is damaged or no database of ours
+  kTooNew,           // written by a later version of Drover
+  kLocked,           // another process has it open
+  kExists,           // the name is taken
+  kNotFound,         // there is no such thing
+  kClosed,           // the store was closed
+};
+
+std::error_code make_error_code(Errc code);
+
+}  // namespace drover::store
+
+template <>
+struct std::is_error_code_enum<drover::store::Errc> : std::true_type {};

@@ -1,0 +1,158 @@
+#include "store/sqlite/schema.h"
+
+#include <array>
+
+#include "store/errc.h"
+
+namespace drover::store::sqlite {
+namespace {
+
+constexpr const char* kVersion1 = R"sql(
+CREATE TABLE project(
+  seq INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  koophone_commands_only INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL) STRICT;
+
+CREATE TABLE token(
+  id TEXT PRIMARY KEY,
+  hash BLOB NOT NULL,
+  project INTEGER NOT NULL,
+  role INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- AUTOINCREMENT: the number of a removed instance is never given to another.
+CREATE TABLE instance(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  project INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  address TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  UNIQUE(project, id)) STRICT;
+
+CREATE TABLE task(
+  seq INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE,  -- the first 12 bytes; the others are 0
+  project INTEGER NOT NULL,
+  jobs INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL,
+  start_deadline_s INTEGER NOT NULL,
+  run_timeout_s INTEGER NOT NULL,
+  command TEXT NOT NULL,
+  targets TEXT NOT NULL) STRICT;
+CREATE INDEX task_by_project ON task(project);  -- and by seq, which every index ends with
+
+CREATE TABLE unfinished(task INTEGER PRIMARY KEY) STRICT;
+
+CREATE TABLE finished(
+  task INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  jobs INTEGER NOT NULL,  -- results that are stored
+  succeeded INTEGER NOT NULL) STRICT;
+CREATE INDEX finished_by_time ON finished(at_ms);
+
+CREATE TABLE begun(
+  job INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL) STRICT;
+
+-- The output is last: reading what comes before it does not touch its pages.
+CREATE TABLE result(
+  job INTEGER PRIMARY KEY,
+  state INTEGER NOT NULL,
+  error INTEGER NOT NULL,
+  exit_code INTEGER NOT NULL,
+  begun_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL,
+  out_omitted INTEGER NOT NULL,
+  out_omitted_at INTEGER NOT NULL,
+  err_omitted INTEGER NOT NULL,
+  err_omitted_at INTEGER NOT NULL,
+  message TEXT NOT NULL,
+  shown BLOB NOT NULL,
+  out BLOB,                 -- NULL: the same bytes as shown
+  err BLOB) STRICT;         -- likewise
+
+-- The highest number among deleted tasks, so that none is used twice.
+CREATE TABLE deleted(only INTEGER PRIMARY KEY CHECK (only = 1), last_task INTEGER NOT NULL) STRICT;
+INSERT INTO deleted VALUES(1, 0);
+)sql";
+
+constexpr std::array kMigrations = {kVersion1};
+
+Result<> check_owner(Database& db, std::int64_t version) {
+  auto application = db.integer("PRAGMA application_id");
+  if (!application) return tl::make_unexpected(std::move(application.error()));
+  if (*application == kApplicationId) return {};
+  auto objects = db.integer("SELECT count(*) FROM sqlite_schema");
+  if (!objects) return tl::make_unexpected(std::move(objects.error()));
+  if (version == 0 && *application == 0 && *objects == 0) return {};  // empty: ours to fill
+  return failure(Errc::kCorrupt, "it belongs to another program");
+}
+
+Result<> migrate_one(Database& db, const char* step, std::size_t to_version) {
+  const std::string finish = "PRAGMA application_id = " + std::to_string(kApplicationId) +
+                             "; PRAGMA user_version = " + std::to_string(to_version) + "; COMMIT";
+  return db.run("BEGIN IMMEDIATE").and_then([&] { return db.run(step); }).and_then([&] {
+    return db.run(finish.c_str());
+  });
+}
+
+// Where the files cannot be mapped as shared memory, SQLite quietly stays with what it had.
+Result<> switch_to_log(Database& db) {
+  auto statement = db.prepare("PRAGMA journal_mode = WAL");
+  if (!statement) return tl::make_unexpected(std::move(statement.error()));
+  auto row = statement->step();
+  if (!row) return tl::make_unexpected(std::move(row.error()));
+  if (!*row || statement->bytes(0) != "wal") {
+    return failure(Errc::kUnavailable, "a write-ahead log is not possible on this file system");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::span<const char* const> migrations() { return kMigrations; }
+
+Result<> migrate(Database& db, std::span<const char* const> steps) {
+  auto version = db.integer("PRAGMA user_version");
+  if (!version) return tl::make_unexpected(std::move(version.error()));
+  if (auto ours = check_owner(db, *version); !ours) return ours;
+  if (*version < 0) return failure(Errc::kCorrupt, "its version is negative");
+  if (static_cast<std::uint64_t>(*version) > steps.size()) {
+    return failure(Errc::kTooNew, "its version is " + std::to_string(*version) +
+                                      ", the last one known here is " + std::to_string(steps.size()));
+  }
+  for (auto at = static_cast<std::size_t>(*version); at < steps.size(); ++at) {
+    auto done = migrate_one(db, steps[at], at + 1);
+    if (done) continue;
+    if (db.in_transaction()) (void)db.run("ROLLBACK");
+    return done;
+  }
+  return {};
+}
+
+Result<> configure_writer(Database& db) {
+  if (auto done = switch_to_log(db); !done) return done;
+  return db.run(
+      "PRAGMA synchronous = FULL;"
+      "PRAGMA foreign_keys = OFF;"
+      "PRAGMA temp_store = MEMORY;"
+      "PRAGMA secure_delete = FAST;"
+      "PRAGMA cache_size = -32768;"
+      "PRAGMA journal_size_limit = 67108864");
+}
+
+Result<> configure_reader(Database& db) {
+  return db.run(
+      "PRAGMA query_only = ON;"
+      "PRAGMA temp_store = MEMORY;"
+      "PRAGMA cache_size = -8192");
+}
+
+Result<> configure_checkpointer(Database& db) {
+  // A connection that has read nothing does not know of the log, and its checkpoints do nothing.
+  return db.run("PRAGMA synchronous = FULL; SELECT count(*) FROM sqlite_schema");
+}
+
+}  // namespace drover::store::sqlite

@@ -1,0 +1,36 @@
+// The tables, and how a file of an earlier version gets them.
+//
+// A task's row never changes after it was accepted: it holds up to 3 KiB of targets for 100 jobs, which a
+// change of `finished_ms` in it would write again. What changes is in small rows beside it:
+//
+//   task        one a task, with its targets joined by newlines
+//   unfinished  one a task with open jobs: what a new process has to go on with
+//   finished    one a task without; a row here whose `task` row is gone marks results that are still to be
+//   deleted begun       one a job that began, until its task has finished result      one a job that ended.
+//   The key is JobKey::packed(), so that a task's jobs are one range
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "store/sqlite/database.h"
+
+namespace drover::store::sqlite {
+
+inline constexpr std::int64_t kApplicationId = 0x44525652;  // "DRVR", at offset 68 of the file
+
+// migrations()[n] leads from version n to n + 1. Only ever add at the end.
+std::span<const char* const> migrations();
+
+// Brings the file to the last version, one transaction a step. kCorrupt: damaged, or not Drover's; kTooNew.
+Result<> migrate(Database& db, std::span<const char* const> steps);
+
+// For each connection: how it syncs and caches.
+Result<> configure_writer(Database& db);
+Result<> configure_reader(Database& db);
+Result<> configure_checkpointer(Database& db);
+
+}  // namespace drover::store::sqlite

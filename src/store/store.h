@@ -1,0 +1,124 @@
+// What must outlive the process. One interface for every engine; sqlite/ holds the first.
+//
+// Writes are queued and committed together (group commit): a commit holds whatever waited while the one
+// before it was on its way to the disk, so that the cost of a sync is shared by all who wait. What a job
+// costs: nothing of its own when accepted (the task's row lists its targets), a row of two integers when it
+// begins, and one row when it ends.
+//
+// Threads: every function may be called from any thread. Callbacks run on a thread of the store's and must be
+// short (post to a loop); after close() they run at once on the caller's. Callbacks of writes come in the
+// order of the calls.
+//
+// Failures: kUnavailable for all that may pass (a full disk), and then the store goes on serving. A write
+// whose content is at fault (a task or an outcome that is stored already, a target with a newline) fails with
+// std::errc::invalid_argument; those that were to share its commit do not suffer.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "store/types.h"
+
+namespace drover::store {
+
+// Called with ok() after the commit is durable, or with why it failed, in which case nothing of it is stored.
+template <typename T = void>
+using Done = std::function<void(Result<T>)>;
+
+// Changes to tasks that belong together: all are stored, or none.
+struct WriteBatch {
+  struct Begun {
+    JobKey job;
+    std::int64_t at_ms = 0;
+  };
+  struct Ended {
+    JobKey job;
+    JobOutcome outcome;
+  };
+  struct Finished {
+    std::int64_t task = 0;
+    std::int64_t at_ms = 0;
+  };
+
+  std::vector<Task> accepted;
+  std::vector<Begun> begun;  // durable before the command leaves for the phone
+  std::vector<Ended> ended;
+  std::vector<Finished> finished;  // tasks whose last job has ended, here or before
+
+  bool empty() const { return accepted.empty() && begun.empty() && ended.empty() && finished.empty(); }
+};
+
+// A task and what is known of its jobs; `outcomes[i]` belongs to `task.targets[i]`. Outcomes are without
+// `out` and `err`, which read_job brings.
+struct TaskRecord {
+  Task task;
+  std::vector<std::optional<JobOutcome>> outcomes;
+};
+
+// What a stopped process left open.
+struct Recovery {
+  std::int64_t next_task = 1;  // larger than every task number ever used
+  // Tasks that were not reported as finished, oldest first. Where every job has an outcome, the report is
+  // what is missing.
+  std::vector<TaskRecord> open;
+  std::vector<WriteBatch::Begun> begun;  // jobs of those that had begun and have no outcome
+};
+
+struct Retention {
+  std::int64_t finished_before_ms = 0;  // tasks that finished before this go
+  std::uint64_t max_jobs = 0;  // beyond this many stored jobs the oldest finished tasks go; 0: no such limit
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // The batch comes back, also when the commit failed, so that who wrote it can publish it or try again.
+  using WriteDone = std::function<void(Result<>, WriteBatch)>;
+  virtual void write(WriteBatch batch, WriteDone done) = 0;
+
+  // Nothing: there is no such task (or job).
+  virtual void read_task(const Id& id, Done<std::optional<TaskRecord>> done) = 0;
+  // Any job's outcome with its whole output. Nothing also while it has not ended.
+  virtual void read_job(const Id& job, Done<std::optional<JobOutcome>> done) = 0;
+  // Newest first, at most `limit`, with numbers below `before` (0: from the newest). Without targets'
+  // outcomes.
+  struct TaskSummary {
+    Task task;  // `targets` left empty
+    std::uint32_t jobs = 0;
+    std::uint32_t ended = 0;  // of them stored as ended
+    std::uint32_t succeeded = 0;
+  };
+  virtual void list_tasks(std::int64_t project, std::int64_t before, std::uint32_t limit,
+                          Done<std::vector<TaskSummary>> done) = 0;
+
+  // Deletes a small step of what is too old: at most some 5,000 jobs. Gives the number of jobs deleted; 0:
+  // done. A task that takes several steps is gone for readers after the first.
+  virtual void delete_old(const Retention& retention, Done<std::uint64_t> done) = 0;
+
+  // Small things. kExists if the name is taken, kNotFound if it is not there.
+  virtual void add_project(Project project, Done<Project> done) = 0;
+  virtual void add_token(Token token, Done<> done) = 0;
+  virtual void remove_token(std::string id, Done<> done) = 0;
+  // Adds new instances and gives known ones (by project and id) their new address; all or none. Gives them
+  // back with their numbers and the times at which they were first added.
+  virtual void put_instances(std::vector<Instance> instances, Done<std::vector<Instance>> done) = 0;
+  virtual void remove_instance(std::int64_t seq, Done<> done) = 0;
+
+  // Blocking, so not from a callback; used at start, before anything is served.
+  virtual Result<std::vector<Project>> projects() = 0;
+  virtual Result<std::vector<Token>> tokens() = 0;
+  virtual Result<std::vector<Instance>> instances() = 0;
+  virtual Result<Recovery> recover() = 0;
+
+  // Commits what is queued, calls what is owed, and ends the threads; not from a callback. Later calls fail
+  // with kClosed. Idempotent.
+  virtual void close() = 0;
+};
+
+}  // namespace drover::store
