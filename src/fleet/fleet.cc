@@ -1,0 +1,204 @@
+#include "fleet/fleet.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/loop.h"
+
+namespace drover::fleet {
+namespace {
+
+// Handshakes at once. Each costs the node a signature and a few packets; more at once only makes all of them
+// late.
+constexpr unsigned kTriesAtOnce = 256;
+
+}  // namespace
+
+Fleet::Fleet(Loop& loop, store::Store& store, std::shared_ptr<const adb::KeyRing> keys,
+             prometheus::Registry& registry)
+    : loop_(loop), store_(store), keys_(std::move(keys)), metrics_(registry) {}
+
+Fleet::~Fleet() = default;
+
+void Fleet::start(std::vector<store::Instance> instances) {
+  for (store::Instance& instance : instances) add(std::move(instance));
+  begin_tries();
+}
+
+void Fleet::stop() {
+  stopped_ = true;
+  waiting_.clear();
+  for (auto& phone : slots_) phone.reset();
+  projects_.clear();
+}
+
+void Fleet::drop(Phone& phone, std::string why) {
+  loop_.post([this, slot = phone.slot(), seq = phone.seq(), why = std::move(why)]() mutable {
+    if (slot < slots_.size() && slots_[slot] != nullptr && slots_[slot]->seq() == seq)
+      slots_[slot]->drop(std::move(why));
+  });
+}
+
+Phone* Fleet::find(std::int64_t project, std::string_view id) {
+  const auto phones = projects_.find(project);
+  if (phones == projects_.end()) return nullptr;
+  const auto it = phones->second.find(id);
+  return it == phones->second.end() ? nullptr : it->second;
+}
+
+std::vector<Phone*> Fleet::phones(std::int64_t project) {
+  std::vector<Phone*> out;
+  const auto phones = projects_.find(project);
+  if (phones == projects_.end()) return out;
+  out.reserve(phones->second.size());
+  for (const auto& [id, phone] : phones->second) out.push_back(phone);
+  std::sort(out.begin(), out.end(), [](const Phone* a, const Phone* b) { return a->id() < b->id(); });
+  return out;
+}
+
+void Fleet::put(std::vector<store::Instance> instances, Done<> done) {
+  for (const store::Instance& instance : instances) {
+    if (!is_instance_id(instance.id)) {
+      Failure bad = failure(Errc::kBadId, instance.id.substr(0, 64));
+      loop_.post([done = std::move(done), bad = std::move(bad)] { done(bad); });
+      return;
+    }
+    if (auto address = parse_address(instance.address); !address) {
+      Failure bad(Error{address.error().code, instance.id + ": " + address.error().message});
+      loop_.post([done = std::move(done), bad = std::move(bad)] { done(bad); });
+      return;
+    }
+  }
+  store_.put_instances(std::move(instances),
+                       [this, done = std::move(done)](Result<std::vector<store::Instance>> stored) mutable {
+                         loop_.post([this, done = std::move(done), stored = std::move(stored)]() mutable {
+                           if (!stored) return done(Failure(std::move(stored.error())));
+                           if (!stopped_) {
+                             for (store::Instance& instance : *stored) add(std::move(instance));
+                             begin_tries();
+                           }
+                           done({});
+                         });
+                       });
+}
+
+void Fleet::remove(std::int64_t project, std::string id, Done<> done) {
+  loop_.post([this, project, id = std::move(id), done = std::move(done)]() mutable {
+    Phone* phone = find(project, id);
+    if (phone == nullptr) return done(failure(Errc::kNotFound, id.substr(0, 64)));
+    store_.remove_instance(
+        phone->seq(), [this, project, id, done = std::move(done)](Result<> removed) mutable {
+          loop_.post([this, project, id, done = std::move(done), removed = std::move(removed)] {
+            Phone* gone = find(project, id);
+            if (removed && gone != nullptr) erase(*gone);
+            done(removed);
+          });
+        });
+  });
+}
+
+void Fleet::list(std::int64_t project, std::function<void(std::vector<PhoneView>)> done) {
+  loop_.post([this, project, done = std::move(done)] {
+    std::vector<PhoneView> views;
+    for (const Phone* phone : phones(project)) views.push_back(phone->view());
+    done(std::move(views));
+  });
+}
+
+void Fleet::look_up(std::int64_t project, std::vector<std::string> ids,
+                    std::function<void(std::vector<std::optional<LinkState>>)> done) {
+  loop_.post([this, project, ids = std::move(ids), done = std::move(done)] {
+    std::vector<std::optional<LinkState>> states;
+    states.reserve(ids.size());
+    for (const std::string& id : ids) {
+      const Phone* phone = find(project, id);
+      states.push_back(phone == nullptr ? std::nullopt : std::optional(phone->state()));
+    }
+    done(std::move(states));
+  });
+}
+
+void Fleet::add(store::Instance instance) {
+  auto address = parse_address(instance.address);
+  if (!address) {
+    spdlog::error("instance {} is left out: {}", instance.id, address.error().message);
+    return;
+  }
+  if (Phone* known = find(instance.project, instance.id)) {
+    if (known->address() != instance.address) move(*known, std::move(instance), std::move(*address));
+    return;
+  }
+  std::uint32_t slot = 0;
+  if (free_slots_.empty()) {
+    slot = static_cast<std::uint32_t>(slots_.size());
+    slots_.emplace_back();
+  } else {
+    slot = free_slots_.back();
+    free_slots_.pop_back();
+  }
+  PhoneEvents& events = *this;
+  slots_[slot] = std::make_unique<Phone>(loop_, std::move(instance), std::move(*address), slot, events);
+  Phone& phone = *slots_[slot];
+  projects_[phone.project()].emplace(phone.id(), &phone);
+  metrics_.links[static_cast<std::size_t>(phone.state())]->Increment();
+  events_->on_phone_added(phone);
+  waiting_.push_back(slot);
+}
+
+// What waits for the phone goes on waiting for it at its new address.
+void Fleet::move(Phone& phone, store::Instance instance, Address address) {
+  events_->on_link_cut(phone);
+  phone.move(std::move(instance), std::move(address));
+  waiting_.push_back(phone.slot());
+}
+
+void Fleet::erase(Phone& phone) {
+  const std::uint32_t slot = phone.slot();
+  events_->on_link_cut(phone);
+  events_->on_phone_removed(phone);
+  metrics_.links[static_cast<std::size_t>(phone.state())]->Decrement();
+  projects_[phone.project()].erase(phone.id());
+  const std::unique_ptr<Phone> gone = std::move(slots_[slot]);
+  free_slots_.push_back(slot);
+  gone->close();
+}
+
+void Fleet::on_link_changed(Phone& phone, LinkState before) {
+  metrics_.links[static_cast<std::size_t>(before)]->Decrement();
+  metrics_.links[static_cast<std::size_t>(phone.state())]->Increment();
+  if (phone.state() == LinkState::kOnline) {
+    spdlog::debug("instance {} is online", phone.id());
+    events_->on_link_up(phone);
+  } else {
+    spdlog::debug("instance {} is {}: {}", phone.id(), to_string(phone.state()), phone.why());
+  }
+}
+
+void Fleet::on_wants_try(Phone& phone) {
+  waiting_.push_back(phone.slot());
+  begin_tries();
+}
+
+void Fleet::on_try_over(Phone&) {
+  --tries_;
+  begin_tries();
+}
+
+void Fleet::on_refused(Phone& phone) { events_->on_refused(phone); }
+
+void Fleet::begin_tries() {
+  while (tries_ < kTriesAtOnce && !waiting_.empty()) {
+    const std::uint32_t slot = waiting_.front();
+    waiting_.pop_front();
+    if (slots_[slot] == nullptr || !slots_[slot]->idle()) continue;
+    ++tries_;
+    metrics_.tries.Increment();
+    slots_[slot]->connect(keys_);
+  }
+}
+
+}  // namespace drover::fleet

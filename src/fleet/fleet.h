@@ -1,0 +1,107 @@
+// All instances and the links to them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "fleet/errc.h"
+#include "fleet/metrics.h"
+#include "fleet/phone.h"
+#include "store/store.h"
+
+namespace drover::fleet {
+
+// What the fleet tells the room above, on its loop. Phones are valid during the call.
+class FleetEvents {
+ public:
+  // The phone's slot was given to it; no phone had it, or the one that had it was removed.
+  virtual void on_phone_added(Phone& phone) = 0;
+  virtual void on_link_up(Phone& phone) = 0;
+  // A try ended because the phone refuses our key.
+  virtual void on_refused(Phone& phone) = 0;
+  // Its link is about to be cut by us: shells that run on it have to be destroyed now.
+  virtual void on_link_cut(Phone& phone) = 0;
+  // It is about to go, its link having been cut.
+  virtual void on_phone_removed(Phone& phone) = 0;
+
+ protected:
+  ~FleetEvents() = default;
+};
+
+// Threads: what is marked "any thread" may be called from anywhere and answers on the fleet's loop; all else
+// belongs to that loop.
+class Fleet final : private PhoneEvents {
+ public:
+  Fleet(Loop& loop, store::Store& store, std::shared_ptr<const adb::KeyRing> keys,
+        prometheus::Registry& registry);
+  ~Fleet();
+
+  // Before the loop runs. `events` outlives the fleet's work.
+  void set_events(FleetEvents& events) { events_ = &events; }
+
+  // Takes the instances that the store knows, and begins to connect. An address that cannot be read is logged
+  // and its instance left out.
+  void start(std::vector<store::Instance> instances);
+  // Ends all links. Nothing happens afterwards.
+  void stop();
+
+  // Drops the link of a phone that answers but does not work, soon: may be called from within its events.
+  // Nothing happens if it has gone by then. No shell may be running on it.
+  void drop(Phone& phone, std::string why);
+
+  Phone* find(std::int64_t project, std::string_view id);
+  // Every phone of the project, in the order of their ids.
+  std::vector<Phone*> phones(std::int64_t project);
+
+  template <typename T = void>
+  using Done = std::function<void(Result<T>)>;
+
+  // Any thread. Adds instances, or gives known ones a new address: stored first, then connected. All or none:
+  // kBadId and kBadAddress name the first that is wrong.
+  void put(std::vector<store::Instance> instances, Done<> done);
+  // Any thread. kNotFound if there is none. What waits for it is told; a command that runs on it is let go.
+  void remove(std::int64_t project, std::string id, Done<> done);
+  // Any thread.
+  void list(std::int64_t project, std::function<void(std::vector<PhoneView>)> done);
+  // Any thread. One answer an id, in order; nothing where there is no such instance.
+  void look_up(std::int64_t project, std::vector<std::string> ids,
+               std::function<void(std::vector<std::optional<LinkState>>)> done);
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  using ById = std::unordered_map<std::string, Phone*, Hash, std::equal_to<>>;
+
+  void on_link_changed(Phone& phone, LinkState before) override;
+  void on_wants_try(Phone& phone) override;
+  void on_try_over(Phone& phone) override;
+  void on_refused(Phone& phone) override;
+  void begin_tries();
+  void add(store::Instance instance);
+  void move(Phone& phone, store::Instance instance, Address address);
+  void erase(Phone& phone);
+
+  Loop& loop_;
+  store::Store& store_;
+  std::shared_ptr<const adb::KeyRing> keys_;
+  Metrics metrics_;
+  FleetEvents* events_ = nullptr;
+
+  std::vector<std::unique_ptr<Phone>> slots_;  // null where a phone was removed
+  std::vector<std::uint32_t> free_slots_;
+  std::unordered_map<std::int64_t, ById> projects_;
+  std::deque<std::uint32_t> waiting_;  // slots of phones that want a try; may name phones that are gone
+  unsigned tries_ = 0;                 // under way
+  bool stopped_ = false;
+};
+
+}  // namespace drover::fleet

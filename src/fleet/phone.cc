@@ -1,0 +1,146 @@
+#include "fleet/phone.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <utility>
+
+#include "adb/errc.h"
+#include "base/loop.h"
+
+namespace drover::fleet {
+namespace {
+
+// The pause before a try after `failures` in a row, as gRPC's connection backoff has it: it grows by 1.6 to a
+// limit, with 20% of jitter, so that 10,000 phones of one host that restarts do not come back in step.
+constexpr double kFirstPauseMs = 500;
+constexpr double kGrowth = 1.6;
+constexpr double kLongestPauseMs = 30'000;
+constexpr double kJitter = 0.2;
+
+// A link that held this long was a good one: its end begins a new count of failures.
+constexpr std::int64_t kGoodLinkMs = 5'000;
+
+// A try that takes longer is waiting for the phone rather than working, and no longer keeps others from
+// theirs.
+constexpr Millis kSlowTry{1'000};
+
+Millis pause_after(unsigned failures) {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  const double base = std::min(kLongestPauseMs, kFirstPauseMs * std::pow(kGrowth, failures));
+  std::uniform_real_distribution<double> jitter(1 - kJitter, 1 + kJitter);
+  return Millis(static_cast<Millis::rep>(base * jitter(random)));
+}
+
+LinkState state_after(const Error& why) {
+  if (why.code == adb::Errc::kUnauthorized || why.code == adb::Errc::kTlsRequired)
+    return LinkState::kUnauthorized;
+  if (why.code == adb::Errc::kHandshakeTimeout) return LinkState::kBooting;
+  return LinkState::kOffline;
+}
+
+}  // namespace
+
+const char* to_string(LinkState state) {
+  switch (state) {
+    case LinkState::kConnecting:
+      return "connecting";
+    case LinkState::kOnline:
+      return "online";
+    case LinkState::kOffline:
+      return "offline";
+    case LinkState::kBooting:
+      return "booting";
+    case LinkState::kUnauthorized:
+      return "unauthorized";
+  }
+  return "unknown";
+}
+
+Phone::Phone(Loop& loop, store::Instance instance, Address address, std::uint32_t slot, PhoneEvents& events)
+    : loop_(loop),
+      events_(events),
+      instance_(std::move(instance)),
+      address_(std::move(address)),
+      timer_([this] { on_timer(); }),
+      since_ms_(loop.clock().unix_ms()),
+      slot_(slot) {}
+
+PhoneView Phone::view() const {
+  return {instance_.project,   instance_.id, instance_.address, state_, since_ms_, why_, model_,
+          instance_.created_ms};
+}
+
+void Phone::connect(const std::shared_ptr<const adb::KeyRing>& keys) {
+  adb::ConnectionOptions options;
+  options.host = address_.host;
+  options.port = address_.port;
+  options.keys = keys;
+  trying_ = true;
+  loop_.schedule(timer_, kSlowTry);
+  link_ = adb::connect(loop_, std::move(options), *this);
+}
+
+void Phone::drop(std::string why) {
+  if (state_ != LinkState::kOnline) return;
+  link_.reset();
+  become(LinkState::kOffline, std::move(why));
+  retry_later();
+}
+
+void Phone::close() {
+  link_.reset();
+  end_try();  // also cancels a retry
+}
+
+void Phone::move(store::Instance instance, Address address) {
+  close();
+  instance_ = std::move(instance);
+  address_ = std::move(address);
+  failures_ = 0;
+  become(LinkState::kConnecting, {});
+}
+
+void Phone::on_online(const adb::Banner& banner) {
+  model_ = banner.model;
+  end_try();
+  become(LinkState::kOnline, {});
+}
+
+void Phone::on_closed(const Error& why) {
+  const bool was_good = state_ == LinkState::kOnline && loop_.clock().unix_ms() - since_ms_ >= kGoodLinkMs;
+  if (was_good) failures_ = 0;
+  link_.reset();
+  become(state_after(why), why.message);
+  end_try();
+  retry_later();
+  if (state_ == LinkState::kUnauthorized) events_.on_refused(*this);
+}
+
+void Phone::become(LinkState state, std::string why) {
+  why_ = std::move(why);
+  if (state == state_) return;
+  const LinkState before = std::exchange(state_, state);
+  since_ms_ = loop_.clock().unix_ms();
+  events_.on_link_changed(*this, before);
+}
+
+void Phone::end_try() {
+  timer_.cancel();
+  if (std::exchange(trying_, false)) events_.on_try_over(*this);
+}
+
+void Phone::retry_later() {
+  loop_.schedule(timer_, pause_after(failures_));
+  if (failures_ < 0xff) ++failures_;
+}
+
+void Phone::on_timer() {
+  if (trying_) {
+    end_try();
+  } else {
+    events_.on_wants_try(*this);
+  }
+}
+
+}  // namespace drover::fleet

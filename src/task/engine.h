@@ -1,0 +1,93 @@
+// Tasks and their jobs: accept, order, run, time out, cancel, finish.
+//
+// A job's way, and what is durable when:
+//
+//   accept()  --commit-->  queued  --commit-->  running: OPEN leaves for the phone  --commit-->  ended, told,
+//   shown
+//
+// A phone's jobs wait in its lane, in the order accepted, and run one at a time. What the lanes and phones
+// want stored during one turn of the loop goes to the store as one batch; a job whose phone is free when its
+// task is accepted begins with the very commit that accepts it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fleet/fleet.h"
+#include "store/store.h"
+#include "task/board.h"
+#include "task/errc.h"
+#include "task/live_task.h"
+
+namespace prometheus {
+class Registry;
+}
+
+namespace drover::task {
+
+struct EngineOptions {
+  std::size_t max_output = std::size_t{1}
+                           << 20;  // kept of a job's output, bytes; beyond that its head and tail
+  std::size_t output_memory = std::size_t{512} << 20;  // for the output of all running jobs together
+  std::uint64_t max_queued_jobs = 2'000'000;           // accepted and not ended, on this node
+  std::uint64_t max_queued_jobs_per_project = 1'000'000;
+  std::size_t cache_bytes = std::size_t{256} << 20;  // finished tasks kept in memory
+};
+
+// A request that has been checked: ids and command are well formed. Instances may be unknown: their jobs
+// fail.
+struct NewTask {
+  std::int64_t project = 0;
+  std::string command;
+  std::vector<std::string> targets;  // 1 to JobKey::kMaxJobs
+  std::uint32_t start_deadline_s = 600;
+  std::uint32_t run_timeout_s = 60;
+};
+
+// Threads: what is marked "any thread" answers on the engine's loop, all else belongs to that loop, which is
+// the fleet's too.
+class Engine {
+ public:
+  template <typename T = void>
+  using Done = std::function<void(Result<T>)>;
+
+  virtual ~Engine() = default;
+
+  // Any thread. Answers after the commit that makes the task durable.
+  virtual void accept(NewTask task, Done<LiveTaskPtr> done) = 0;
+  // Any thread. The same for every instance that the project has at that moment, in the order of their ids.
+  // With none, the task has no jobs and is finished at once.
+  virtual void accept_for_all(NewTask task, Done<LiveTaskPtr> done) = 0;
+
+  // Any thread. Jobs that have not begun end as CANCELLED; those that run are killed on their phones and end
+  // soon.
+  virtual void cancel(std::int64_t project, const Id& task, Done<> done) = 0;
+
+  // Any thread. From memory at once (`done` is called inside), else from the store. kNotFound also for other
+  // projects' tasks.
+  virtual void find(std::int64_t project, const Id& task, Done<LiveTaskPtr> done) = 0;
+  // Any thread; null if it is not in memory, or is not the project's.
+  virtual LiveTaskPtr find_in_memory(std::int64_t project, const Id& task) const = 0;
+
+  // Takes what a stopped process left: jobs that had begun end as INTERRUPTED, the others wait for their
+  // phones, with what is left of their start deadlines. Before the loop runs, before the fleet starts.
+  virtual void recover(store::Recovery recovery) = 0;
+
+  // Any thread. Accepts and begins no more; calls `done` when the last running job has ended and is stored.
+  virtual void drain(std::function<void()> done) = 0;
+  // What still runs stays as it is in the store: the next start finds it INTERRUPTED. Nothing happens
+  // afterwards.
+  virtual void stop() = 0;
+
+  // Any thread: the store took the last batch.
+  virtual bool healthy() const = 0;
+};
+
+// All outlive the engine. It becomes the fleet's FleetEvents.
+std::unique_ptr<Engine> make_engine(Loop& loop, fleet::Fleet& fleet, store::Store& store,
+                                    EngineOptions options, prometheus::Registry& registry);
+
+}  // namespace drover::task

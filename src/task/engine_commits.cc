@@ -1,0 +1,138 @@
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "task/engine_impl.h"
+#include "task/outcomes.h"
+
+namespace drover::task {
+namespace {
+
+// Jobs that begin in one turn of the loop. More would let a large task hold up everything else for a commit's
+// time; fewer would waste commits.
+constexpr int kBeginsPerTurn = 256;
+
+constexpr Millis kRetryPause{500};
+
+}  // namespace
+
+void EngineImpl::want_flush() {
+  if (flush_wanted_ || stopped_) return;
+  flush_wanted_ = true;
+  loop_.post([this] {
+    flush_wanted_ = false;
+    if (!retry_timer_.armed()) flush();
+  });
+}
+
+void EngineImpl::flush() {
+  if (stopped_) return;
+  if (!draining_) {
+    for (int i = 0; i < kBeginsPerTurn; ++i) {
+      const auto slot = begin_queue_.pop();
+      if (!slot) break;
+      begin_next(lanes_[*slot]);
+    }
+    if (!begin_queue_.empty()) want_flush();
+  }
+  if (turn_.empty()) return check_drained();
+
+  // The store hands the batch back on its own thread. The turn travels with it and is moved on at each step:
+  // what it refers to may only be let go on our loop.
+  auto turn = std::make_shared<Turn>(std::exchange(turn_, {}));
+  store::WriteBatch batch = std::exchange(turn->batch, {});
+  ++commits_under_way_;
+  store_.write(std::move(batch), [this, turn = std::move(turn)](Result<> result,
+                                                                store::WriteBatch written) mutable {
+    turn->batch = std::move(written);
+    loop_.post([this, turn = std::move(turn), result = std::move(result)] { on_committed(*turn, result); });
+  });
+}
+
+void EngineImpl::on_committed(Turn& turn, const Result<>& result) {
+  --commits_under_way_;
+  if (stopped_) return;
+  if (result) {
+    if (!healthy_.exchange(true)) spdlog::info("the store works again");
+    publish(turn);
+  } else {
+    if (healthy_.exchange(false)) spdlog::error("the store failed, trying again: {}", result.error().message);
+    take_back(turn);
+  }
+  check_drained();
+}
+
+// All of the turn is durable: let everybody know, and let what waited for it happen.
+void EngineImpl::publish(Turn& turn) {
+  store::WriteBatch& batch = turn.batch;
+  for (std::size_t i = 0; i < turn.accepted.size(); ++i) {
+    const OpenTaskPtr& task = turn.accepted[i].first;
+    task->live = std::make_shared<LiveTask>(std::move(batch.accepted[i]));
+    board_.add(task->live);
+  }
+  const SteadyTime now = loop_.clock().steady();
+  for (std::size_t i = 0; i < turn.ended.size(); ++i) {
+    const JobRef& job = turn.ended[i];
+    if (job.task->refused) continue;
+    --all_open_jobs_;
+    metrics_.open.Decrement();
+    metrics_.results[static_cast<std::size_t>(batch.ended[i].outcome.error)]->Increment();
+    metrics_.latency.Observe(std::chrono::duration<double>(now - job.task->accepted_at).count());
+    --open_jobs_[job.task->project];
+    job.task->live->ended(job.index, std::move(batch.ended[i].outcome));
+  }
+  for (std::size_t i = 0; i < turn.finished.size(); ++i) {
+    const OpenTaskPtr& task = turn.finished[i];
+    if (task->refused) continue;
+    task->live->finish(batch.finished[i].at_ms);
+    board_.finished(task->live);
+    open_.erase(task->live->task().id);
+  }
+  for (auto& [task, done] : turn.accepted) done(task->live);
+  for (const auto& [job, slot] : turn.begun) {
+    Lane& lane = lanes_[slot];
+    if (job.phase() == Phase::kBeginning) {
+      job.task->live->begun(job.index);
+      start_current(lane);
+    } else if (lane.current == job) {
+      release_current(lane);  // its task was refused, the lane having gone on before that was known
+    }
+  }
+}
+
+// Nothing of the turn is stored: what was to be accepted is refused, all else is tried again.
+void EngineImpl::take_back(Turn& turn) {
+  store::WriteBatch& batch = turn.batch;
+  for (auto& [task, done] : turn.accepted) {
+    task->refused = true;
+    task->deadline_timer.cancel();
+    std::fill(task->phases.begin(), task->phases.end(), Phase::kEnded);
+    open_jobs_[task->project] -= task->phases.size();
+    all_open_jobs_ -= task->phases.size();
+    metrics_.open.Decrement(static_cast<double>(task->phases.size()));
+  }
+  for (std::size_t i = 0; i < turn.accepted.size(); ++i) open_.erase(batch.accepted[i].id);
+  for (std::size_t i = 0; i < turn.begun.size(); ++i) {
+    const auto& [job, slot] = turn.begun[i];
+    if (!job.task->refused) {
+      turn_.begin(job, slot, batch.begun[i].at_ms);
+    } else if (lanes_[slot].current == job) {
+      release_current(lanes_[slot]);
+    }
+  }
+  for (std::size_t i = 0; i < turn.ended.size(); ++i) {
+    if (!turn.ended[i].task->refused) turn_.end(turn.ended[i], std::move(batch.ended[i].outcome));
+  }
+  for (std::size_t i = 0; i < turn.finished.size(); ++i) {
+    if (!turn.finished[i]->refused) turn_.finish(turn.finished[i], batch.finished[i].at_ms);
+  }
+  for (auto& [task, done] : turn.accepted) done(failure(Errc::kNotStored));
+  loop_.schedule(retry_timer_, kRetryPause);
+}
+
+}  // namespace drover::task

@@ -1,0 +1,122 @@
+#include <prometheus/gauge.h>
+
+#include <utility>
+
+#include "task/engine_impl.h"
+#include "task/outcomes.h"
+
+namespace drover::task {
+
+void EngineImpl::on_phone_added(fleet::Phone& phone) {
+  if (lanes_.size() <= phone.slot()) lanes_.resize(phone.slot() + 1);
+  lanes_[phone.slot()].phone = &phone;
+}
+
+void EngineImpl::on_link_up(fleet::Phone& phone) {
+  Lane& lane = lanes_[phone.slot()];
+  if (lane.current && lane.current.phase() == Phase::kReady) {
+    start_current(lane);
+  } else {
+    want_turn(lane);
+  }
+}
+
+void EngineImpl::on_refused(fleet::Phone& phone) {
+  Lane& lane = lanes_[phone.slot()];
+  const std::int64_t now = loop_.clock().unix_ms();
+  if (lane.current && lane.current.phase() == Phase::kReady) {
+    end_job(lane.current, refused(now));
+    lane.current = {};
+  }
+  for (JobRef job = lane.queue.pop(); job; job = lane.queue.pop()) end_job(job, refused(now));
+}
+
+void EngineImpl::on_link_cut(fleet::Phone& phone) {
+  if (lanes_[phone.slot()].run == nullptr) return;
+  on_shell_end(phone.slot(), {std::nullopt, make_error_code(Errc::kLinkCut), true});
+}
+
+void EngineImpl::on_phone_removed(fleet::Phone& phone) {
+  Lane& lane = lanes_[phone.slot()];
+  const std::int64_t now = loop_.clock().unix_ms();
+  if (lane.current && lane.current.phase() != Phase::kEnded) end_job(lane.current, phone_not_found(now));
+  lane.current = {};
+  for (JobRef job = lane.queue.pop(); job; job = lane.queue.pop()) end_job(job, phone_not_found(now));
+  lane.phone = nullptr;
+}
+
+void EngineImpl::want_turn(Lane& lane) {
+  if (lane.wants_turn || lane.current || lane.queue.empty() || lane.phone->link() == nullptr) return;
+  lane.wants_turn = true;
+  begin_queue_.push(lane.phone->project(), lane.phone->slot());
+  want_flush();
+}
+
+// The lane's turn has come: its next job begins with the commit of this turn.
+void EngineImpl::begin_next(Lane& lane) {
+  lane.wants_turn = false;
+  if (lane.phone == nullptr || lane.current || lane.phone->link() == nullptr) return;
+  lane.current = lane.queue.pop();
+  if (!lane.current) return;
+  lane.current.phase() = Phase::kBeginning;
+  turn_.begin(lane.current, lane.phone->slot(), loop_.clock().unix_ms());
+}
+
+// The current job's beginning is durable: its command may leave for the phone.
+void EngineImpl::start_current(Lane& lane) {
+  const JobRef job = lane.current;
+  const std::int64_t now = loop_.clock().unix_ms();
+  if (job.task->cancelled) {
+    end_job(job, cancelled(now));
+    return release_current(lane);
+  }
+  if (loop_.clock().steady() >= job.task->deadline) {
+    end_job(job, expired(*lane.phone, job.task->request().start_deadline_s, now));
+    return release_current(lane);
+  }
+  adb::Connection* link = lane.phone->link();
+  if (link == nullptr || !link->online()) {
+    job.phase() = Phase::kReady;
+    return;
+  }
+  if (job.task->request().command.size() > link->max_command()) {
+    store::JobOutcome outcome;
+    outcome.error = store::JobError::kInternal;
+    outcome.ended_ms = now;
+    outcome.message =
+        "the command is longer than this phone takes (" + std::to_string(link->max_command()) + " bytes)";
+    end_job(job, std::move(outcome));
+    return release_current(lane);
+  }
+  job.phase() = Phase::kRunning;
+  ++running_;
+  metrics_.running.Increment();
+  lane.run = std::make_unique<RunningJob>(
+      loop_, output_budget_, options_.max_output,
+      [this, slot = lane.phone->slot()](const adb::ShellEnd& end) { on_shell_end(slot, end); });
+  lane.run->start(*link, job);
+}
+
+void EngineImpl::on_shell_end(std::uint32_t slot, const adb::ShellEnd& end) {
+  Lane& lane = lanes_[slot];
+  const JobRef job = lane.current;
+  --running_;
+  metrics_.running.Decrement();
+  if (!end.may_have_begun && !lane.run->killed()) {
+    // Nothing can have begun, so it may be tried again: over a new link, since this one refuses.
+    job.phase() = Phase::kReady;
+    lane.run.reset();
+    fleet_.drop(*lane.phone, "the phone refused to open a shell");
+    return;
+  }
+  end_job(job, lane.run->outcome(end, job.task->run_timeout_s));
+  lane.run.reset();
+  release_current(lane);
+}
+
+void EngineImpl::release_current(Lane& lane) {
+  lane.current = {};
+  want_turn(lane);
+}
+
+}  // namespace drover::task

@@ -1,0 +1,21 @@
+// Why a request about tasks is not carried out.
+#pragma once
+
+#include <system_error>
+
+namespace drover::task {
+
+enum class Errc {
+  kQueueFull = 1,  // as many jobs are waiting as this node (or project) may hold
+  kDraining,       // the node is stopping
+  kNotStored,      // the store failed: nothing was accepted
+  kNotFound,       // no such task in this project
+  kLinkCut,        // a user removed the instance, or gave it a new address, while its command ran
+};
+
+std::error_code make_error_code(Errc code);
+
+}  // namespace drover::task
+
+template <>
+struct std::is_error_code_enum<drover::task::Errc> : std::true_type {};

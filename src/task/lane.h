@@ -1,0 +1,72 @@
+// The jobs of one phone: one at a time, in the order accepted.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "fleet/phone.h"
+#include "task/running_job.h"
+
+namespace drover::task {
+
+// A queue that costs a phone without jobs three words.
+class JobQueue {
+ public:
+  void push(JobRef job) { jobs_.push_back(std::move(job)); }
+
+  // The next job that still waits, or none. Those that ended meanwhile are dropped.
+  JobRef pop() {
+    while (head_ < jobs_.size()) {
+      JobRef job = std::move(jobs_[head_++]);
+      trim();
+      if (job.phase() == Phase::kQueued) return job;
+    }
+    return {};
+  }
+
+  // Drops jobs at the front that have ended without ever being begun, so that a phone that stays away does
+  // not keep their tasks in memory.
+  void drop_ended() {
+    while (head_ < jobs_.size() && jobs_[head_].phase() != Phase::kQueued) jobs_[head_++] = {};
+    trim();
+  }
+
+  bool empty() const { return head_ == jobs_.size(); }
+
+  std::vector<JobRef> take_all() {
+    std::vector<JobRef> all(std::make_move_iterator(jobs_.begin() + static_cast<std::ptrdiff_t>(head_)),
+                            std::make_move_iterator(jobs_.end()));
+    jobs_.clear();
+    head_ = 0;
+    return all;
+  }
+
+ private:
+  void trim() {
+    if (head_ == jobs_.size()) {
+      jobs_.clear();
+      head_ = 0;
+      if (jobs_.capacity() > kKeep) jobs_.shrink_to_fit();
+    } else if (head_ > kKeep && head_ * 2 > jobs_.size()) {
+      jobs_.erase(jobs_.begin(), jobs_.begin() + static_cast<std::ptrdiff_t>(head_));
+      head_ = 0;
+    }
+  }
+
+  static constexpr std::size_t kKeep = 16;
+
+  std::vector<JobRef> jobs_;
+  std::size_t head_ = 0;
+};
+
+struct Lane {
+  fleet::Phone* phone = nullptr;  // null: no phone has this slot
+  bool wants_turn = false;        // it stands in the begin queue
+  JobRef current;                 // in phase kBeginning, kReady or kRunning
+  std::unique_ptr<RunningJob> run;
+  JobQueue queue;
+};
+
+}  // namespace drover::task

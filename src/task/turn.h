@@ -1,0 +1,43 @@
+// What the engine wants stored, and whom it concerns: collected during one turn of its loop, then committed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "store/store.h"
+#include "task/engine.h"
+#include "task/open_task.h"
+
+namespace drover::task {
+
+// Beside each entry of the batch stands who is to hear of it; the vectors of a pair have the same length.
+struct Turn {
+  store::WriteBatch batch;
+  std::vector<std::pair<OpenTaskPtr, Engine::Done<LiveTaskPtr>>> accepted;
+  std::vector<std::pair<JobRef, std::uint32_t>> begun;  // and the slot of the lane
+  std::vector<JobRef> ended;
+  std::vector<OpenTaskPtr> finished;
+
+  bool empty() const { return batch.empty(); }
+
+  void accept(const OpenTaskPtr& task, Engine::Done<LiveTaskPtr> done) {
+    batch.accepted.push_back(std::move(task->task));
+    accepted.emplace_back(task, std::move(done));
+  }
+  void begin(const JobRef& job, std::uint32_t slot, std::int64_t at_ms) {
+    batch.begun.push_back({job.key(), at_ms});
+    begun.emplace_back(job, slot);
+  }
+  void end(const JobRef& job, store::JobOutcome outcome) {
+    batch.ended.push_back({job.key(), std::move(outcome)});
+    ended.push_back(job);
+  }
+  void finish(const OpenTaskPtr& task, std::int64_t at_ms) {
+    batch.finished.push_back({task->seq, at_ms});
+    finished.push_back(task);
+  }
+};
+
+}  // namespace drover::task
