@@ -1,0 +1,126 @@
+// One client's connection: reads its requests one after another and answers them.
+//
+//   reading -> handling -> writing -> reading ...
+//
+// The loop's thread only, except where said. Outlives its socket as long as a handler may read its request.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/timer_wheel.h"
+#include "http/answer.h"
+#include "http/exchange.h"
+#include "http/message.h"
+#include "http/poller.h"
+#include "http/worker.h"
+
+namespace drover::http {
+
+class Connection final : public Poller::Watcher, public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Worker& worker, Accepted socket, std::size_t place);
+  ~Connection() override;
+
+  void start();
+  // Beyond max_connections: says 503 and closes.
+  void turn_away();
+  // The answer to the request under way; nothing means that there will be none.
+  void answer(std::optional<Response> response);
+  // Closes as soon as no request is under way.
+  void drain();
+  // At once. The handler that is under way, if any, keeps its request.
+  void close();
+
+  // Any thread.
+  void give_answer(std::optional<Response> response);
+  bool gone() const { return gone_.load(std::memory_order_relaxed); }
+
+  // Where the worker keeps it.
+  std::size_t place() const { return place_; }
+  void set_place(std::size_t place) { place_ = place; }
+
+ private:
+  enum class Phase {
+    kReading,    // waits for a request, or for the rest of one
+    kHandling,   // the handler has it
+    kWriting,    // the answer is on its way
+    kLingering,  // all is said; takes what the client still sends, so that it can read the answer before a
+                 // reset
+    kClosed,
+  };
+  enum class Timed { kIdle, kHead, kBody };
+
+  void on_ready(std::uint32_t events) override;
+  void run();
+  bool let_others_in();
+
+  bool read_request();
+  bool receive();
+  bool wait_for_input();
+  void input_ended();
+  void head_arrived();
+  const Route* find_route();
+  void heed_expectation();
+  void dispatch();
+
+  void refuse(unsigned status, std::string_view message, std::string allow = {});
+  void refuse_early(unsigned status, std::string_view message);
+  Response make_error(unsigned status, std::string_view message) const;
+  void set_answer(Response response);
+  bool write_answer();
+  void wait_to_write(bool progress);
+  void answer_written();
+  void record(unsigned status);
+
+  void linger();
+  bool discard_input();
+
+  void expect_before(SteadyTime deadline);
+  void time_passed();
+  void reset_at_close();
+  void release_exchange();
+  bool begun() const { return exchange_ && exchange_->begun(); }
+
+  Worker& worker_;  // gone when the server is: not used once closed
+  const std::shared_ptr<Mailbox> mailbox_;
+  std::size_t place_;
+  int fd_;
+  const bool local_;
+  const bool over_limit_;
+  const std::string peer_;
+
+  Phase phase_ = Phase::kReading;
+  bool readable_ = false;     // a read may find something
+  bool half_closed_ = false;  // the client will send no more: read until the end shows
+  bool write_armed_ = false;  // waiting for room to write
+  bool in_handler_ = false;
+  bool keep_ = true;            // the connection stays after this answer
+  bool unread_ = false;         // part of a request will not be read
+  bool continuing_ = false;     // what is being written is "100 Continue"
+  bool unparsed_ = false;       // bytes have come that were not looked at
+  Timed timed_ = Timed::kIdle;  // what the deadline is for while reading
+  bool waits_turn_ = false;     // will go on when others had their turn
+  unsigned steps_ = 0;          // reads and requests in this turn
+  std::atomic<bool> gone_{false};
+
+  std::unique_ptr<Exchange> exchange_;
+  std::size_t route_ = 0;  // for the metrics
+  SteadyTime began_{};     // the request's first byte
+  SteadyTime now_{};       // when this turn began
+  Response response_;
+  bool send_body_ = false;
+  std::size_t sent_ = 0;
+
+  Timer timer_;
+  SteadyTime deadline_ = SteadyTime::max();
+  SteadyTime timer_due_{};
+};
+
+}  // namespace drover::http

@@ -1,0 +1,21 @@
+// What all copies of a Responder share.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "http/message.h"
+
+namespace drover::http {
+
+class Connection;
+
+struct Responder::Sink {
+  explicit Sink(std::shared_ptr<Connection> to) : connection(std::move(to)) {}
+  ~Sink();
+
+  std::shared_ptr<Connection> connection;
+  std::atomic<bool> answered{false};
+};
+
+}  // namespace drover::http

@@ -1,0 +1,23 @@
+// The request target: which path, which query (RFC 9112 section 3.2, RFC 3986).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace drover::http {
+
+struct Target {
+  std::string_view path;   // begins with exactly one '/', still percent-encoded
+  std::string_view query;  // without the '?', still percent-encoded
+};
+
+// Takes origin form ("/v1/x?a=b") and absolute form ("http://host/v1/x"); several slashes at the beginning
+// count as one, because SDKs whose endpoint ends with a slash send two. Nothing for any other form.
+std::optional<Target> split_target(std::string_view target);
+
+// Appends `text` decoded to `out`. False if an escape is malformed or stands for NUL. `plus_is_space` for
+// queries.
+bool percent_decode(std::string_view text, bool plus_is_space, std::string& out);
+
+}  // namespace drover::http

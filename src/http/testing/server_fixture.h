@@ -1,0 +1,122 @@
+// For tests: a server with routes of every kind.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "http/server.h"
+#include "http/testing/client.h"
+
+namespace drover::http {
+
+// Responders that a handler put aside.
+class Held {
+ public:
+  void put(Responder responder) {
+    const std::lock_guard lock(mutex_);
+    held_.push_back(std::move(responder));
+    some_.notify_all();
+  }
+  Responder take() {
+    std::unique_lock lock(mutex_);
+    some_.wait(lock, [this] { return !held_.empty(); });
+    Responder responder = std::move(held_.front());
+    held_.erase(held_.begin());
+    return responder;
+  }
+  void wait_for(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    some_.wait(lock, [&] { return held_.size() >= count; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable some_;
+  std::vector<Responder> held_;
+};
+
+inline Response text(std::string body, unsigned status = 200) {
+  Response response;
+  response.status = status;
+  response.content_type = "text/plain";
+  response.body = std::move(body);
+  return response;
+}
+
+// True as soon as `condition` is, false if it is not within ten seconds.
+template <typename Condition>
+bool eventually(Condition condition) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+class ServerTest : public testing::Test {
+ protected:
+  static constexpr std::size_t kBigBody = 64 * 1024 * 1024;
+
+  ServerTest() {
+    options_.port = 0;
+    router_.add(Method::kGet, "/hello", [](const Request&, Responder respond) { respond(text("hello")); });
+    router_.add(Method::kGet, "/items/{id}/{part}", [](const Request& request, Responder respond) {
+      respond(text(std::string(request.path_parameter("id")) + "|" +
+                   std::string(request.path_parameter("part")) + "|" +
+                   std::string(request.query("q").value_or("none"))));
+    });
+    router_.add(Method::kPost, "/echo", [](const Request& request, Responder respond) {
+      respond(text(std::string(request.body())));
+    });
+    router_.add(Method::kPost, "/big",
+                [](const Request& request, Responder respond) { respond(text(std::string(request.body()))); },
+                {.max_body = 16 * 1024 * 1024});
+    router_.add(Method::kPost, "/small",
+                [](const Request& request, Responder respond) { respond(text(std::string(request.body()))); },
+                {.max_body = 10});
+    router_.add(Method::kGet, "/later",
+                [this](const Request&, Responder respond) { held_.put(std::move(respond)); });
+    router_.add(Method::kGet, "/drop", [](const Request&, Responder) {});
+    router_.add(Method::kGet, "/huge", [](const Request&, Responder respond) {
+      Response response;
+      response.shared_body = huge_body();
+      respond(std::move(response));
+    });
+  }
+
+  static std::shared_ptr<const std::string> huge_body() {
+    static const auto body = std::make_shared<const std::string>(kBigBody, 'x');
+    return body;
+  }
+
+  void start() {
+    auto server = Server::start(clock_, options_, router_, registry_);
+    ASSERT_TRUE(server) << server.error().message;
+    server_ = std::move(*server);
+  }
+  Client connect() { return Client::tcp(server_->port()); }
+  Answer ask_once(std::string_view bytes) { return connect().ask(bytes); }
+
+  std::string metrics() const { return prometheus::TextSerializer().Serialize(registry_.Collect()); }
+  bool has_metric(const std::string& line) const { return metrics().find(line) != std::string::npos; }
+
+  Clock clock_;
+  ServerOptions options_;
+  Router router_;
+  prometheus::Registry registry_;
+  Held held_;
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace drover::http
