@@ -1,0 +1,49 @@
+#include "api/api.h"
+
+#include <utility>
+
+#include "api/health.h"
+#include "api/koophone/koophone.h"
+#include "api/native/native.h"
+#include "api/waiting.h"
+
+namespace drover::api {
+
+struct Api::Running {
+  Running(const Clock& clock, task::Engine& engine, fleet::Fleet& fleet, identity::Identity& identity,
+          store::Store& store, prometheus::Registry& registry, ApiOptions options)
+      : thread(clock, "api"),
+        waiting(thread.loop()),
+        services{clock,    engine,        fleet,   identity,          store,
+                 registry, thread.loop(), waiting, options.sync_wait, std::move(options.ready)} {}
+  // Before what runs on it goes.
+  ~Running() { thread.join(); }
+
+  LoopThread thread;
+  Waiting waiting;
+  Services services;
+};
+
+Api::Api(const Clock& clock, task::Engine& engine, fleet::Fleet& fleet, identity::Identity& identity,
+         store::Store& store, prometheus::Registry& registry, ApiOptions options)
+    : running_(
+          std::make_unique<Running>(clock, engine, fleet, identity, store, registry, std::move(options))) {}
+
+Api::~Api() = default;
+
+void Api::add_routes(http::Router& router) {
+  router.set_error_body(error_body);
+  Routes routes(router, running_->services);
+  koophone::add_command_routes(routes);
+  koophone::add_query_routes(routes);
+  native::add_instance_routes(routes);
+  native::add_task_routes(routes);
+  native::add_job_routes(routes);
+  native::add_admin_routes(routes);
+  add_health_routes(routes);
+  routes_ = routes.added();
+}
+
+void Api::stop_waiting() { running_->waiting.stop(); }
+
+}  // namespace drover::api

@@ -1,0 +1,50 @@
+#include "api/health.h"
+
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include "api/json_writer.h"
+
+namespace drover::api {
+namespace {
+
+using identity::Principal;
+
+std::string status_body(std::string_view status) {
+  std::string body;
+  JsonWriter(body).open_object().text("status", status).close_object();
+  return body;
+}
+
+void show_health(Services&, const http::Request&, const http::Responder& respond, const Principal&) {
+  respond(json_answer(status_body("ok")));
+}
+
+void show_readiness(Services& services, const http::Request&, const http::Responder& respond,
+                    const Principal&) {
+  if (!services.engine.healthy()) {
+    return respond(refuse({503, code::kInternal, "the store did not take the last batch"}));
+  }
+  if (const Result<> ready = services.ready(); !ready) {
+    return respond(refuse({503, code::kInternal, ready.error().message}));
+  }
+  respond(json_answer(status_body("ready")));
+}
+
+void show_metrics(Services& services, const http::Request&, const http::Responder& respond,
+                  const Principal&) {
+  http::Response response;
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  response.body = prometheus::TextSerializer().Serialize(services.registry.Collect());
+  respond(std::move(response));
+}
+
+}  // namespace
+
+void add_health_routes(Routes& routes) {
+  routes.add(http::Method::kGet, "/healthz", Access::kOpen, show_health);
+  routes.add(http::Method::kGet, "/readyz", Access::kOpen, show_readiness);
+  routes.add(http::Method::kGet, "/metrics", Access::kOpen, show_metrics);
+}
+
+}  // namespace drover::api

@@ -1,0 +1,38 @@
+// Adds handlers to the HTTP router so that none is reached by who may not call it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "api/auth.h"
+#include "api/services.h"
+#include "http/router.h"
+
+namespace drover::api {
+
+// Runs on an HTTP thread, for who was admitted: must not block, nor throw.
+using Handler = void (*)(Services&, const http::Request&, const http::Responder&, const identity::Principal&);
+
+class Routes {
+ public:
+  // Both outlive the requests.
+  Routes(http::Router& router, Services& services) : router_(router), services_(services) {}
+
+  void add(http::Method method, std::string pattern, Access access, Handler handler,
+           http::RouteOptions options = {});
+
+  // What was added, for tests that have to visit every route.
+  struct Added {
+    http::Method method;
+    std::string pattern;
+    Access access;
+  };
+  const std::vector<Added>& added() const { return added_; }
+
+ private:
+  http::Router& router_;
+  Services& services_;
+  std::vector<Added> added_;
+};
+
+}  // namespace drover::api

@@ -1,0 +1,71 @@
+#include "api/waiting.h"
+
+#include <iterator>
+#include <utility>
+
+namespace drover::api {
+namespace {
+
+constexpr Millis kSweepPause{1000};
+
+}  // namespace
+
+Waiting::Waiter::Waiter(const task::LiveTaskPtr& what, http::Responder to, Render how)
+    : task(what), respond(std::move(to)), render(how), patience([this] { answer(); }) {}
+
+void Waiting::Waiter::answer() {
+  if (!std::exchange(answered, true)) respond(render(task));
+}
+
+void Waiting::answer(task::LiveTaskPtr task, Millis patience, http::Responder respond, Render render) {
+  loop_.post([this, task = std::move(task), patience, respond = std::move(respond), render] {
+    add(task, patience, respond, render);
+  });
+}
+
+void Waiting::stop() {
+  loop_.post([this] {
+    stopped_ = true;
+    for (auto& [key, entry] : entries_) {
+      for (Waiter& waiter : entry.waiters) waiter.answer();
+    }
+  });
+}
+
+void Waiting::add(const task::LiveTaskPtr& task, Millis patience, http::Responder respond, Render render) {
+  if (stopped_ || patience <= Millis::zero() || task->finished()) return respond(render(task));
+  const auto [it, first] = entries_.try_emplace(task.get());
+  Entry& entry = it->second;
+  if (first) {
+    entry.task = task;
+    task->when_finished([this, key = task.get()] { loop_.post([this, key] { finished(key); }); });
+  }
+  Waiter& waiter = entry.waiters.emplace_back(entry.task, std::move(respond), render);
+  loop_.schedule(waiter.patience, patience);
+  if (!sweep_.armed()) loop_.schedule(sweep_, kSweepPause);
+}
+
+void Waiting::finished(const task::LiveTask* task) {
+  const auto it = entries_.find(task);
+  if (it == entries_.end()) return;
+  for (Waiter& waiter : it->second.waiters) waiter.answer();
+  entries_.erase(it);
+}
+
+// A timer must not destroy itself, so that who ran out of patience is dropped here, together with who went
+// away.
+void Waiting::drop_done() {
+  bool anybody = false;
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    Entry& entry = it->second;
+    entry.waiters.remove_if(
+        [](const Waiter& waiter) { return waiter.answered || waiter.respond.abandoned(); });
+    anybody = anybody || !entry.waiters.empty();
+    // A task that nobody else holds cannot end any more.
+    const bool orphan = entry.waiters.empty() && entry.task.use_count() == 1;
+    it = orphan ? entries_.erase(it) : std::next(it);
+  }
+  if (anybody) loop_.schedule(sweep_, kSweepPause);
+}
+
+}  // namespace drover::api
