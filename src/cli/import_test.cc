@@ -1,0 +1,83 @@
+#include "cli/import.h"
+
+#include <gtest/gtest.h>
+
+namespace drover::cli {
+namespace {
+
+// What is read, as "id address;id address;", or why nothing is.
+std::string read(const std::string& text) {
+  const Result<std::vector<NewInstance>> instances = parse_instances(text, "f");
+  if (!instances) return instances.error().message;
+  std::string all;
+  for (const NewInstance& instance : *instances) all += instance.instance_id + " " + instance.address + ";";
+  return all;
+}
+
+TEST(ImportCsv, ReadsLinesWithAndWithoutHeader) {
+  EXPECT_EQ(read("p1,adb://10.0.0.1:5555\np2,adb://10.0.0.2"), "p1 adb://10.0.0.1:5555;p2 adb://10.0.0.2;");
+  EXPECT_EQ(read("instance_id,address\np1,adb://10.0.0.1:5555\n"), "p1 adb://10.0.0.1:5555;");
+}
+
+TEST(ImportCsv, BearsWhatSpreadsheetsWrite) {
+  EXPECT_EQ(read("\xef\xbb\xbf\"instance_id\",\"address\"\r\n\"p1\" , \"adb://[::1]:1\"\r\n\r\n"),
+            "p1 adb://[::1]:1;");
+}
+
+TEST(ImportCsv, AnEmptyFileHasNoInstances) {
+  EXPECT_EQ(read(""), "");
+  EXPECT_EQ(read("instance_id,address\n"), "");
+}
+
+TEST(ImportCsv, NamesTheLineOfWhatIsWrong) {
+  EXPECT_EQ(read("instance_id,address\n\np 1,adb://10.0.0.1:5555\n"),
+            "f:3: instance_id \"p 1\": must be 1 to 32 of A-Z a-z 0-9 _ -");
+  EXPECT_EQ(read("p1,10.0.0.1:5555\n"), "f:1: address \"10.0.0.1:5555\": must be adb://HOST:PORT");
+  EXPECT_EQ(read("p1,adb://10.0.0.1:5555\np2\n"), "f:2: must be two fields: instance_id,address");
+  EXPECT_EQ(read("p1,adb://10.0.0.1:5555,x\n"), "f:1: must be two fields: instance_id,address");
+  EXPECT_EQ(read("p1,adb://10.0.0.1:1\np2,adb://10.0.0.1:2\np1,adb://10.0.0.1:3\n"),
+            "f:3: instance_id \"p1\": is on line 1 already");
+}
+
+TEST(ImportCsv, TheHeaderIsTheFirstLineOnly) {
+  EXPECT_EQ(read("p1,adb://10.0.0.1:1\ninstance_id,address\n"),
+            "f:2: address \"address\": must be adb://HOST:PORT");
+}
+
+TEST(ImportJson, ReadsBothForms) {
+  EXPECT_EQ(read(R"([{"instance_id":"p1","address":"adb://10.0.0.1:1"}])"), "p1 adb://10.0.0.1:1;");
+  EXPECT_EQ(read(R"({"instances":[{"address":"adb://10.0.0.1:1","instance_id":"p1","state":"online"}]})"),
+            "p1 adb://10.0.0.1:1;");
+  EXPECT_EQ(read(" [ ] "), "");
+}
+
+TEST(ImportJson, NamesTheLineOfWhatIsWrong) {
+  EXPECT_EQ(read("{\"instances\":[\n "
+                 "{\"instance_id\":\"p1\",\"address\":\"adb://h:1\",\"x\":[1,2,{\"a\":\"],\\\"{\"}]},\n"
+                 " {\"instance_id\":\"p2\"}]}"),
+            "f:3: address \"\": must be adb://HOST:PORT");
+  EXPECT_EQ(read("[\n{\"instance_id\":\"p1\",\"address\":\"adb://h:1\"},\n\n7]"),
+            "f:4: must be an object with instance_id and address");
+  EXPECT_EQ(read("[\n{\"instance_id\":5,\"address\":\"adb://h:1\"}]"),
+            "f:2: instance_id \"\": must be 1 to 32 of A-Z a-z 0-9 _ -");
+  EXPECT_EQ(read("[\n{\"instance_id\":\"p1\",\"address\":\"adb://"
+                 "h:1\"},\n{\"instance_id\":\"p1\",\"address\":\"adb://h:2\"}]"),
+            "f:3: instance_id \"p1\": is on line 2 already");
+}
+
+TEST(ImportJson, BrokenJsonIsNamedWithItsLine) {
+  EXPECT_EQ(read("[\n{]").rfind("f:2: is not JSON: ", 0), 0u);
+  EXPECT_EQ(read("[] x").rfind("f:1: is not JSON: ", 0), 0u);
+  EXPECT_EQ(read("[\n").rfind("f:2: is not JSON: ", 0), 0u);
+  EXPECT_EQ(read("{\"phones\":[]}"),
+            "f:1: must be a list of instances, or {\"instances\":[...]} and nothing else");
+}
+
+TEST(Import, ReadsWhatItWrites) {
+  const std::vector<NewInstance> instances{{"a", "adb://10.0.0.1:1"}, {"b", "adb://[::1]:2"}};
+  EXPECT_EQ(read(instances_csv(instances)), "a adb://10.0.0.1:1;b adb://[::1]:2;");
+  EXPECT_EQ(read(instances_json(instances)), "a adb://10.0.0.1:1;b adb://[::1]:2;");
+}
+
+}  // namespace
+}  // namespace drover::cli

@@ -1,0 +1,209 @@
+#include "cli/node.h"
+
+#include <prometheus/registry.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <utility>
+
+#include "adb/key.h"
+#include "api/api.h"
+#include "base/loop.h"
+#include "cli/errc.h"
+#include "cli/loop_call.h"
+#include "fleet/fleet.h"
+#include "http/server.h"
+#include "identity/identity.h"
+#include "store/errc.h"
+#include "store/sqlite/sqlite_store.h"
+#include "task/engine.h"
+#include "task/retention.h"
+
+namespace drover::cli {
+namespace {
+
+constexpr std::size_t kMaxConnections = 10'000;
+constexpr std::size_t kOtherDescriptors = 128;  // database, log, threads' event descriptors
+constexpr Millis kAnswerPatience{5'000};        // for requests that are under way when the server stops
+
+// What to do about a database that cannot be opened.
+std::string store_advice(const Error& error) {
+  std::string text = error.message;
+  if (error.code == store::Errc::kLocked) {
+    text +=
+        "\nAnother `drover serve` uses this data folder: stop it, or give this one a --data-dir of its own.";
+  } else if (error.code == store::Errc::kTooNew) {
+    text += "\nUse that later version of Drover, or another --data-dir.";
+  } else if (error.code == store::Errc::kCorrupt) {
+    text += "\nPut a backup in its place, or move it away to begin with an empty one.";
+  }
+  return text;
+}
+
+class NodeImpl final : public Node {
+ public:
+  explicit NodeImpl(const Config& config) : config_(config) {}
+  ~NodeImpl() override { NodeImpl::stop(); }
+
+  Result<> build(std::size_t descriptors) {
+    connections_ = std::min(kMaxConnections, descriptors / 4);
+    const std::size_t taken = connections_ + kOtherDescriptors;
+    phones_ = descriptors > taken ? descriptors - taken : 0;
+    spdlog::info("descriptors: {} in all, enough for {} phones and {} HTTP connections", descriptors, phones_,
+                 connections_);
+    if (auto done = open_key(); !done) return done;
+    if (auto done = open_store(); !done) return done;
+    if (auto done = open_identity(); !done) return done;
+    if (auto done = start_engine(); !done) return done;
+    return start_http();
+  }
+
+  std::uint16_t port() const override { return server_->port(); }
+  std::size_t instances() const override { return instances_; }
+
+  void drain(std::function<void()> done) override {
+    draining_ = true;
+    engine_->drain(std::move(done));
+  }
+
+  void stop() override {
+    if (std::exchange(stopped_, true)) return;
+    if (api_ != nullptr) api_->stop_waiting();
+    if (server_ != nullptr) server_->stop(kAnswerPatience);
+    if (engine_ != nullptr) {
+      call_on(thread_.loop(), [this] {
+        engine_->stop();
+        fleet_->stop();
+      });
+    }
+    if (store_ != nullptr) store_->close();
+    thread_.join();
+  }
+
+ private:
+  Result<> open_key() {
+    Result<std::unique_ptr<adb::Key>> key = adb::load_or_make_key(config_.adb.key);
+    if (!key) return Failure(key.error());
+    std::vector<std::unique_ptr<adb::Key>> keys;
+    keys.push_back(*std::move(key));
+    keys_ = std::make_shared<const adb::KeyRing>(std::move(keys));
+    return {};
+  }
+
+  Result<> open_store() {
+    Result<std::unique_ptr<store::Store>> store = store::open_sqlite({config_.database()}, registry_);
+    if (!store) return Failure(Error{store.error().code, store_advice(store.error())});
+    store_ = *std::move(store);
+    return {};
+  }
+
+  // The project that needs no naming exists from the first start on.
+  Result<> open_identity() {
+    Result<std::unique_ptr<identity::Identity>> identity = identity::Identity::load(clock_, *store_);
+    if (!identity) return Failure(identity.error());
+    identity_ = *std::move(identity);
+    if (!identity_->projects().empty()) return {};
+    std::promise<Result<store::Project>> promise;
+    identity_->create_project("default", false,
+                              [&](Result<store::Project> made) { promise.set_value(std::move(made)); });
+    const Result<store::Project> made = promise.get_future().get();
+    if (!made) return Failure(made.error());
+    return {};
+  }
+
+  Result<> start_engine() {
+    Result<store::Recovery> recovery = store_->recover();
+    if (!recovery) return Failure(recovery.error());
+    Result<std::vector<store::Instance>> instances = store_->instances();
+    if (!instances) return Failure(instances.error());
+    instances_ = instances->size();
+    if (instances_ > phones_) {
+      spdlog::warn(
+          "{} instances need more descriptors than this process may have: raise its limit (ulimit -n, "
+          "LimitNOFILE=)",
+          instances_);
+    }
+    if (!recovery->open.empty()) spdlog::info("{} tasks go on from before", recovery->open.size());
+    call_on(thread_.loop(), [&] {
+      Loop& loop = thread_.loop();
+      fleet_ = std::make_unique<fleet::Fleet>(loop, *store_, keys_, registry_);
+      engine_ = task::make_engine(loop, *fleet_, *store_, engine_options(), registry_);
+      retention_ = std::make_unique<task::Retention>(loop, *store_, retention_options());
+      engine_->recover(*std::move(recovery));
+      fleet_->start(*std::move(instances));
+      retention_->start();
+    });
+    return {};
+  }
+
+  task::EngineOptions engine_options() const {
+    task::EngineOptions options;
+    options.max_output = static_cast<std::size_t>(config_.jobs.max_output);
+    options.output_memory = static_cast<std::size_t>(config_.jobs.output_memory);
+    options.max_queued_jobs = static_cast<std::uint64_t>(config_.jobs.max_queued);
+    options.max_queued_jobs_per_project =
+        std::min(options.max_queued_jobs_per_project, options.max_queued_jobs);
+    options.cache_bytes = static_cast<std::size_t>(config_.jobs.cache_bytes);
+    return options;
+  }
+
+  task::RetentionOptions retention_options() const {
+    return {Seconds(config_.retention.days * 24 * 3600), static_cast<std::uint64_t>(config_.retention.jobs)};
+  }
+
+  Result<> start_http() {
+    api::ApiOptions options;
+    options.ready = [this]() -> Result<> {
+      if (draining_) return fail(Errc::kRefused, "the server is stopping");
+      return {};
+    };
+    api_ = std::make_unique<api::Api>(clock_, *engine_, *fleet_, *identity_, *store_, registry_,
+                                      std::move(options));
+    api_->add_routes(router_);
+
+    http::ServerOptions server;
+    server.address = config_.http.address;
+    server.port = static_cast<std::uint16_t>(config_.http.port);
+    server.unix_socket = config_.socket();
+    server.threads = static_cast<unsigned>(config_.http.threads);
+    server.max_connections = connections_;
+    server.access_log = config_.http.access_log;
+    Result<std::unique_ptr<http::Server>> started = http::Server::start(clock_, server, router_, registry_);
+    if (!started) return Failure(started.error());
+    server_ = *std::move(started);
+    return {};
+  }
+
+  // Destroyed from below: the rooms first, then the loop whose last handlers may still hold requests, then
+  // the server that these belong to.
+  const Config config_;
+  const Clock clock_;
+  std::size_t connections_ = 0;
+  std::size_t phones_ = 0;
+  std::size_t instances_ = 0;
+  std::atomic<bool> draining_{false};
+  bool stopped_ = false;
+  prometheus::Registry registry_;
+  http::Router router_;
+  std::unique_ptr<http::Server> server_;
+  std::shared_ptr<const adb::KeyRing> keys_;
+  std::unique_ptr<store::Store> store_;
+  LoopThread thread_{clock_, "engine"};
+  std::unique_ptr<identity::Identity> identity_;
+  std::unique_ptr<fleet::Fleet> fleet_;
+  std::unique_ptr<task::Engine> engine_;
+  std::unique_ptr<task::Retention> retention_;
+  std::unique_ptr<api::Api> api_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Node>> Node::start(const Config& config, std::size_t descriptors) {
+  auto node = std::make_unique<NodeImpl>(config);
+  if (Result<> built = node->build(descriptors); !built) return Failure(std::move(built.error()));
+  return node;
+}
+
+}  // namespace drover::cli

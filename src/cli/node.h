@@ -1,0 +1,34 @@
+// One running server: every room, built in order and taken down in the reverse.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "base/result.h"
+#include "cli/config.h"
+
+namespace drover::cli {
+
+// Made, used and destroyed by one thread. Its data folder must be there.
+class Node {
+ public:
+  // Serves when it returns. `descriptors`: how many this process may have open; connections of clients get a
+  // part, phones the rest. A failure says what could not be opened; everything is taken down again.
+  static Result<std::unique_ptr<Node>> start(const Config& config, std::size_t descriptors);
+  // Stops, if stop() was not called.
+  virtual ~Node() = default;
+
+  virtual std::uint16_t port() const = 0;
+  // As many as there were at the start.
+  virtual std::size_t instances() const = 0;
+
+  // Takes no more tasks and begins no more jobs; /readyz answers 503. `done` comes from another thread, when
+  // the last running job has ended.
+  virtual void drain(std::function<void()> done) = 0;
+  // Ends everything. Jobs that still run are found as interrupted by the next start.
+  virtual void stop() = 0;
+};
+
+}  // namespace drover::cli

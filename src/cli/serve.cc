@@ -1,0 +1,145 @@
+#include <arpa/inet.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/json.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/config.h"
+#include "cli/errc.h"
+#include "cli/node.h"
+#include "cli/paths.h"
+#include "cli/process.h"
+
+namespace drover::cli {
+namespace {
+
+namespace json = boost::json;
+
+constexpr Millis kLogPause{100};     // how long a log line may stay in memory
+constexpr Millis kPollPause{1'000};  // in which clients who poll ask again
+
+Result<LoadedConfig> load(const ServeOptions& options) {
+  ConfigSources sources;
+  const char* const named = std::getenv("DROVER_CONFIG");
+  sources.file = options.config.empty() && named != nullptr ? named : options.config;
+  sources.default_file = default_config_file();
+  sources.env = environment();
+  sources.flags = options.settings;
+  sources.default_data_dir = default_data_dir();
+  return load_config(sources);
+}
+
+bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
+
+std::string url_of(const Config& config, std::uint16_t port) {
+  const bool v6 = config.http.address.find(':') != std::string::npos;
+  return "http://" + (v6 ? "[" + config.http.address + "]" : config.http.address) + ":" +
+         std::to_string(port);
+}
+
+void tell_ready(const ServeOptions& options, const Config& config, const Node& node) {
+  const json::object ready{{"ready", true},
+                           {"url", url_of(config, node.port())},
+                           {"port", node.port()},
+                           {"socket", config.socket()},
+                           {"instances", node.instances()},
+                           {"pid", ::getpid()}};
+  const std::string line = json::serialize(ready) + "\n";
+  if (options.json) {
+    std::fputs(line.c_str(), stdout);
+  } else {
+    std::printf("drover serves %s (socket %s), %zu instances\n", url_of(config, node.port()).c_str(),
+                config.socket().c_str(), node.instances());
+  }
+  std::fflush(stdout);
+  if (options.ready_fd < 0) return;
+  if (::write(options.ready_fd, line.data(), line.size()) < 0) spdlog::warn("nobody reads --ready-fd");
+  if (options.ready_fd > STDERR_FILENO) ::close(options.ready_fd);
+}
+
+// Until a signal comes.
+void run(StopSignals& signals) {
+  while (signals.count() == 0) {
+    signals.wait(kLogPause);
+    flush_log();
+  }
+}
+
+// Waits until `over` says so, the time has passed or another signal has come.
+template <typename Over>
+void wait_for(Over over, StopSignals& signals, Millis patience) {
+  const unsigned first = signals.count();
+  const SteadyTime end = std::chrono::steady_clock::now() + patience;
+  while (!over() && signals.count() == first && std::chrono::steady_clock::now() < end) {
+    signals.wait(kLogPause);
+    flush_log();
+  }
+}
+
+// Lets running jobs end, until they have, the time is over or another signal comes.
+void drain(Node& node, StopSignals& signals, Seconds patience) {
+  spdlog::info("stopping: no more tasks are taken, running jobs have {} s to end", patience.count());
+  const SteadyTime begun = std::chrono::steady_clock::now();
+  std::atomic<bool> drained{false};
+  node.drain([&] {
+    drained = true;
+    signals.wake();
+  });
+  wait_for([&] { return drained.load(); }, signals, patience);
+  if (!drained) spdlog::warn("jobs still run: the next start will show them as interrupted");
+  // Who polls for the answers of the last jobs is to see them.
+  const bool jobs_ended = drained && std::chrono::steady_clock::now() - begun > kLogPause;
+  if (jobs_ended) wait_for([] { return false; }, signals, kPollPause);
+  node.stop();  // afterwards `drained` is told nothing more
+}
+
+int serve_until_stopped(const ServeOptions& options, const LoadedConfig& loaded) {
+  const Config& config = loaded.config;
+  for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
+  if (!is_loopback(config.http.address)) {
+    spdlog::warn(
+        "http.address {} is not loopback, and there is no TLS: tokens and phones' answers travel in clear",
+        config.http.address);
+  }
+  if (const Result<> made = make_private_dir(config.data_dir); !made) return show_error(made.error());
+  std::signal(SIGPIPE, SIG_IGN);
+  StopSignals signals;
+  Result<std::unique_ptr<Node>> node = Node::start(config, raise_descriptor_limit());
+  if (!node) {
+    flush_log();
+    return show_error({make_error_code(Errc::kUsage), node.error().message});
+  }
+  spdlog::info("serving {} and {}", url_of(config, (*node)->port()), config.socket());
+  tell_ready(options, config, **node);
+  run(signals);
+  drain(**node, signals, Seconds(config.drain_timeout_s));
+  spdlog::info("stopped");
+  return kExitOk;
+}
+
+}  // namespace
+
+int serve(const ServeOptions& options) {
+  const Result<LoadedConfig> loaded = load(options);
+  if (!loaded) return show_error(loaded.error());
+  if (options.print_config) {
+    std::fputs((options.json ? show_config_json(*loaded) : show_config(*loaded)).c_str(), stdout);
+    return kExitOk;
+  }
+  const LogFormat format = loaded->config.log.format == "json" ? LogFormat::kJson : LogFormat::kText;
+  if (const Result<> logging = start_logging({loaded->config.log.level, format}); !logging) {
+    return show_error({make_error_code(Errc::kUsage), logging.error().message});
+  }
+  const int code = serve_until_stopped(options, *loaded);
+  flush_log();
+  return code;
+}
+
+}  // namespace drover::cli
