@@ -141,9 +141,9 @@ TEST_F(ScriptTest, DeepNestingEnds) {
 
 TEST_F(ScriptTest, NoTextBreaksIt) {
   static constexpr std::array kPieces = {
-      "echo", "exit", "sh -c", "exec", "trap", "kill", "sleep 0",   "gen 9", "true", "false", "cat", " ",
-      ";",    "&&",   "||",    "\n",   "(",    ")",    "{",         "}",     "'",    "\"",    "$",   "${",
-      "$$",   "$?",   "\\",    "<",    ">",    "2>&1", "/dev/null", "#",     "A=",   "0",     "-",   "x"};
+      "echo", "exit", "sh -c", "exec", "trap", "kill", "sleep 0",   "gen 9 ", "true", "false", "cat", " ",
+      ";",    "&&",   "||",    "\n",   "(",    ")",    "{",         "}",      "'",    "\"",    "$",   "${",
+      "$$",   "$?",   "\\",    "<",    ">",    "2>&1", "/dev/null", "#",      "A=",   "0",     "-",   "x"};
   std::mt19937 random(1);
   for (int i = 0; i < 20'000; ++i) {
     std::string text;

@@ -68,6 +68,8 @@ CREATE TABLE result(
   out_omitted_at INTEGER NOT NULL,
   err_omitted INTEGER NOT NULL,
   err_omitted_at INTEGER NOT NULL,
+  output_bytes INTEGER NOT NULL,
+  output_hash INTEGER NOT NULL,
   message TEXT NOT NULL,
   shown BLOB NOT NULL,
   out BLOB,                 -- NULL: the same bytes as shown

@@ -35,6 +35,7 @@ CREATE TABLE result(job INTEGER PRIMARY KEY, state INTEGER NOT NULL, error INTEG
   exit_code INTEGER NOT NULL, begun_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,
   out_omitted INTEGER NOT NULL, out_omitted_at INTEGER NOT NULL,
   err_omitted INTEGER NOT NULL, err_omitted_at INTEGER NOT NULL,
+  output_bytes INTEGER NOT NULL, output_hash INTEGER NOT NULL,
   message TEXT NOT NULL, shown BLOB NOT NULL, out BLOB, err BLOB) STRICT;
 CREATE TABLE deleted(only INTEGER PRIMARY KEY CHECK (only = 1), last_task INTEGER NOT NULL) STRICT;
 INSERT INTO deleted VALUES(1, 4);
@@ -44,7 +45,7 @@ INSERT INTO instance VALUES(1, 1, 'p', 'adb://h:1', 13);
 INSERT INTO task VALUES(5, x'0102030405060708090a0b0c', 1, 2, 14, 600, 60, 'id', 'p' || char(10) || 'q');
 INSERT INTO unfinished VALUES(5);
 INSERT INTO begun VALUES(5 * 1048576, 15), (5 * 1048576 + 1, 16);
-INSERT INTO result VALUES(5 * 1048576 + 1, 3, 4, 127, 16, 17, 0, 0, 9, 8, 'exit code 127', x'6f65', x'6f', x'65');
+INSERT INTO result VALUES(5 * 1048576 + 1, 3, 4, 127, 16, 17, 0, 0, 9, 8, 12, 77, 'exit code 127', x'6f65', x'6f', x'65');
 COMMIT;
 )sql";
 

@@ -72,6 +72,8 @@ TEST_F(SqliteStoreTest, OutcomeComesBackWithEveryField) {
   outcome.message = "why \xc3\xa9";
   outcome.shown = "o\0e\xff"s;
   outcome.out = {"o\0"s, 12'345'678'901, 2};
+  outcome.output_bytes = 12'345'678'908;
+  outcome.output_hash = 0xFEDCBA9876543210;
   outcome.err = {"e\xff", 3, 1};
   expect_round_trip(1, outcome);
 }

@@ -50,8 +50,9 @@ TaskRecord record_of(const Statement& row) {
 
 // What every read of an outcome begins with.
 const std::string kOutcomeColumns =
-    "r.job, r.state, r.error, r.exit_code, r.begun_ms, r.ended_ms, r.message, r.shown";
-constexpr int kAfterOutcome = 8;
+    "r.job, r.state, r.error, r.exit_code, r.begun_ms, r.ended_ms, r.message, r.shown, "
+    "r.output_bytes, r.output_hash";
+constexpr int kAfterOutcome = 10;
 
 JobOutcome outcome_of(const Statement& row) {
   JobOutcome outcome;
@@ -62,6 +63,8 @@ JobOutcome outcome_of(const Statement& row) {
   outcome.ended_ms = row.integer(5);
   outcome.message = row.bytes(6);
   outcome.shown = row.bytes(7);
+  outcome.output_bytes = row.integer_as<std::uint64_t>(8);
+  outcome.output_hash = static_cast<std::uint64_t>(row.integer(9));
   return outcome;
 }
 

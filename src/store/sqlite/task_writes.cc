@@ -38,7 +38,7 @@ Result<TaskWrites> TaskWrites::open(Database& db) {
       {&self.add_unfinished_, "INSERT INTO unfinished VALUES(?1)"},
       {&self.add_begun_, "INSERT INTO begun VALUES(?1, ?2)"},
       {&self.add_result_,
-       "INSERT INTO result VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"},
+       "INSERT INTO result VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"},
       {&self.add_finished_,
        "INSERT INTO finished SELECT seq, ?2, jobs, (SELECT count(*) FROM result WHERE job BETWEEN ?3 AND ?4 "
        "AND"
@@ -106,7 +106,8 @@ Result<> TaskWrites::end(const WriteBatch::Ended& ended) {
   const JobOutcome& job = ended.outcome;
   add_result_.bind(ended.job.packed(), static_cast<int>(job.state), static_cast<int>(job.error),
                    job.exit_code, job.begun_ms, job.ended_ms, job.out.omitted, job.out.omitted_at,
-                   job.err.omitted, job.err.omitted_at, std::string_view(job.message), Blob{job.shown},
+                   job.err.omitted, job.err.omitted_at, job.output_bytes,
+                   static_cast<std::int64_t>(job.output_hash), std::string_view(job.message), Blob{job.shown},
                    unless_shown(job.out, job), unless_shown(job.err, job));
   return add_result_.run();
 }
