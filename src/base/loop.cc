@@ -28,13 +28,15 @@ struct Loop::Impl {
     running.clear();
   }
 
+  // Sleeps until the wheel has something to look at, so that a loop with nothing but distant deadlines is at
+  // rest.
   void arm_ticker() {
-    if (ticking || wheel.empty()) return;
-    ticking = true;
-    ticker.expires_after(TimerWheel::kTick);
+    if (wheel.empty()) return;
+    wake_at = wheel.next_visit();
+    ticker.expires_after(wake_at - clock.steady());
     ticker.async_wait([this](boost::system::error_code error) {
-      ticking = false;
-      if (error) return;
+      if (error) return;  // set anew
+      wake_at = SteadyTime::max();
       wheel.advance(clock.steady());
       arm_ticker();
     });
@@ -44,7 +46,7 @@ struct Loop::Impl {
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard = asio::make_work_guard(context);
   asio::steady_timer ticker{context};
-  bool ticking = false;
+  SteadyTime wake_at = SteadyTime::max();  // when the ticker will wake us
   TimerWheel wheel;
 
   std::mutex mutex;
@@ -69,10 +71,11 @@ void Loop::post(std::function<void()> fn) {
 }
 
 void Loop::schedule(Timer& timer, Millis after) {
-  // With nothing armed the ticker sleeps, so the wheel first has to learn what time it is.
-  if (impl_->wheel.empty()) impl_->wheel.advance(clock_.steady());
-  impl_->wheel.schedule(timer, clock_.steady() + after);
-  impl_->arm_ticker();
+  const SteadyTime now = clock_.steady();
+  // With nothing armed nobody told the wheel what time it is.
+  if (impl_->wheel.empty()) impl_->wheel.advance(now);
+  impl_->wheel.schedule(timer, now + after);
+  if (now + after < impl_->wake_at) impl_->arm_ticker();
 }
 
 boost::asio::io_context& Loop::context() { return impl_->context; }

@@ -40,6 +40,12 @@ void TimerWheel::schedule(Timer& timer, SteadyTime at) {
   ++armed_;
 }
 
+SteadyTime TimerWheel::next_visit() const {
+  std::uint64_t tick = now_ + 1;
+  while (tick < now_ + kSlots && slots_[tick % kSlots].next == &slots_[tick % kSlots]) ++tick;
+  return start_ + tick * kTick;
+}
+
 void TimerWheel::advance(SteadyTime now) {
   if (now <= start_) return;
   const auto target = static_cast<std::uint64_t>((now - start_) / kTick);

@@ -61,6 +61,8 @@ class TimerWheel {
   void advance(SteadyTime now);
 
   bool empty() const { return armed_ == 0; }
+  // When advance() may next find something to do; with nothing armed, in a turn's time.
+  SteadyTime next_visit() const;
 
  private:
   friend class Timer;

@@ -89,7 +89,7 @@ void add_sim(CLI::App& app, Action& action) {
                   "A fault from the start, for example 5%=silent or 0-9=slow:100; repeatable")
       ->type_name("RULE")
       ->allow_extra_args(false);
-  sim->add_option("--journal", options->journal, "Write each command that begins and ends to this file")
+  sim->add_option("--journal", options->journal, "Write a line for each command that begins to this file")
       ->type_name("FILE");
   sim->add_option("--control", options->control,
                   "Make this Unix socket for `sim fault`, `sim clear`, `sim stats`")
