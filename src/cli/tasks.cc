@@ -67,11 +67,8 @@ int list_tasks(const TaskOptions& options) {
   Table table({"TASK", "STATE", "JOBS", "OK", "NOT OK", "ACCEPTED", "COMMAND"});
   for (const json::value& task : array_of(*answer, "tasks")) {
     const TaskCounts counts = counts_of(task);
-    // The list knows of old tasks only how many succeeded, not how the others ended.
-    const bool finished = text_of(task, "state") == "finished";
-    const std::uint64_t ended = finished ? counts.jobs : counts.ended();
     table.add({text_of(task, "task_id"), text_of(task, "state"), std::to_string(counts.jobs),
-               std::to_string(counts.succeeded), std::to_string(ended - counts.succeeded),
+               std::to_string(counts.succeeded), std::to_string(counts.ended() - counts.succeeded),
                text_of(task, "created_at"), cut(text_of(task, "command"), 60)});
   }
   table.print();

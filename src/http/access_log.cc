@@ -34,11 +34,12 @@ void append_millis(std::string& line, std::chrono::nanoseconds duration) {
 
 }  // namespace
 
+AccessLog::AccessLog(bool enabled) : enabled_(enabled), logger_(spdlog::default_logger()) {}
+
 void AccessLog::write(const AccessEntry& entry) {
   if (!enabled_) return;
-  spdlog::logger& logger = *spdlog::default_logger_raw();
   const auto level = entry.status >= 500 ? spdlog::level::warn : spdlog::level::info;
-  if (!logger.should_log(level)) return;
+  if (!logger_->should_log(level)) return;
 
   line_.clear();
   append_text(line_, entry.method, kLongestMethod);
@@ -51,7 +52,7 @@ void AccessLog::write(const AccessEntry& entry) {
   line_.append(bytes.data(), bytes.size()).append("B ");
   append_millis(line_, entry.duration);
   line_.append(entry.request_id).append(" ").append(entry.peer);
-  logger.log(level, spdlog::string_view_t(line_.data(), line_.size()));
+  logger_->log(level, spdlog::string_view_t(line_.data(), line_.size()));
 }
 
 }  // namespace drover::http

@@ -8,8 +8,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+
+namespace spdlog {
+class logger;
+}
 
 namespace drover::http {
 
@@ -23,14 +28,15 @@ struct AccessEntry {
   std::string_view peer;
 };
 
-// Not thread-safe: one a thread.
+// Not thread-safe: one a thread. Writes to the logger that was the default when it was made.
 class AccessLog {
  public:
-  explicit AccessLog(bool enabled) : enabled_(enabled) {}
+  explicit AccessLog(bool enabled);
   void write(const AccessEntry& entry);
 
  private:
   const bool enabled_;
+  const std::shared_ptr<spdlog::logger> logger_;
   std::string line_;
 };
 

@@ -91,8 +91,13 @@ class Store {
   struct TaskSummary {
     Task task;  // `targets` left empty
     std::uint32_t jobs = 0;
-    std::uint32_t ended = 0;  // of them stored as ended
+    // Of them stored as ended, by state.
     std::uint32_t succeeded = 0;
+    std::uint32_t failed = 0;
+    std::uint32_t lost = 0;
+    std::uint32_t cancelled = 0;
+
+    std::uint32_t ended() const { return succeeded + failed + lost + cancelled; }
   };
   virtual void list_tasks(std::int64_t project, std::int64_t before, std::uint32_t limit,
                           Done<std::vector<TaskSummary>> done) = 0;

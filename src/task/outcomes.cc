@@ -33,7 +33,7 @@ void exited(JobOutcome& outcome, int exit_code) {
 void disconnected(JobOutcome& outcome, std::string_view why) {
   outcome.state = JobState::kLost;
   outcome.error = JobError::kDisconnected;
-  outcome.message = "the link broke after the command was sent and no exit code came: ";
+  outcome.message = "the command was sent and no exit code came: ";
   outcome.message += why;
 }
 

@@ -216,12 +216,14 @@ TEST_F(NativeTest, TasksAreListedNewestFirst) {
 }
 
 TEST_F(NativeTest, ListedTaskThatMemoryHasLetGoOf) {
-  store_task({store::success(), store::success()});
-  const value all_well = body_of(get("/api/v1/tasks")).at("tasks").at(0);
-  EXPECT_EQ(all_well.at("state").as_string(), "finished");
-  EXPECT_EQ(all_well.at("counts"),
-            boost::json::parse(R"({"jobs":2,"queued":0,"running":0,"succeeded":2,"failed":0,)"
-                               R"("lost":0,"cancelled":0})"));
+  store::JobOutcome lost = store::success();
+  lost.state = store::JobState::kLost;
+  store_task({store::success(), lost});
+  const value listed = body_of(get("/api/v1/tasks")).at("tasks").at(0);
+  EXPECT_EQ(listed.at("state").as_string(), "finished");
+  EXPECT_EQ(listed.at("counts"),
+            boost::json::parse(R"({"jobs":2,"queued":0,"running":0,"succeeded":1,"failed":0,)"
+                               R"("lost":1,"cancelled":0})"));
 }
 
 TEST_F(NativeTest, ProjectsAndTokensOverTheSocket) {

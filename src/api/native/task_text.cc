@@ -39,16 +39,9 @@ void append_task(JsonWriter& json, const task::LiveTask& task) {
 
 void append_task(JsonWriter& json, const store::Store::TaskSummary& summary) {
   append_request(json, summary.task, summary.task.finished_ms);
-  json.open_object("counts").number("jobs", summary.jobs).number("queued", summary.jobs - summary.ended);
-  json.number("running", 0).number("succeeded", summary.succeeded);
-  for (const char* name : {"failed", "lost", "cancelled"}) {
-    if (summary.ended == summary.succeeded) {
-      json.number(name, 0);
-    } else {
-      json.null(name);
-    }
-  }
-  json.close_object();
+  json.open_object("counts").number("jobs", summary.jobs).number("queued", summary.jobs - summary.ended());
+  json.number("running", 0).number("succeeded", summary.succeeded).number("failed", summary.failed);
+  json.number("lost", summary.lost).number("cancelled", summary.cancelled).close_object();
 }
 
 void append_job(JsonWriter& json, const store::Task& task, std::uint32_t index, store::JobState state,

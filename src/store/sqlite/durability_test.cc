@@ -81,7 +81,7 @@ TEST_F(DurabilityTest, AcknowledgedWritesOutliveKill9) {
     ASSERT_GE(tasks.size(), static_cast<std::size_t>(last));
     // Whole tasks only, also of those that nobody was told of.
     for (const auto& summary : tasks) {
-      EXPECT_EQ(summary.ended, 3u);
+      EXPECT_EQ(summary.ended(), 3u);
       EXPECT_EQ(summary.succeeded, 3u);
       EXPECT_NE(summary.task.finished_ms, 0);
     }

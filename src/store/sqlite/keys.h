@@ -22,6 +22,13 @@ inline Id id_of_key(std::string_view key) {
   return id;
 }
 
+// Of rows of `result`: how many succeeded, failed, were lost, were cancelled.
+inline constexpr char kCountsByState[] =
+    "count(*) FILTER (WHERE state = 2), count(*) FILTER (WHERE state = 3), "
+    "count(*) FILTER (WHERE state = 4), count(*) FILTER (WHERE state = 5)";
+static_assert(static_cast<int>(JobState::kSucceeded) == 2 && static_cast<int>(JobState::kFailed) == 3 &&
+              static_cast<int>(JobState::kLost) == 4 && static_cast<int>(JobState::kCancelled) == 5);
+
 // The keys of a task's jobs are a range.
 inline std::int64_t first_job(std::int64_t task) { return JobKey{task, 0}.packed(); }
 inline std::int64_t last_job(std::int64_t task) { return JobKey{task, JobKey::kMaxJobs - 1}.packed(); }

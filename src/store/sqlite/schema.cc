@@ -49,7 +49,10 @@ CREATE TABLE finished(
   task INTEGER PRIMARY KEY,
   at_ms INTEGER NOT NULL,
   jobs INTEGER NOT NULL,  -- results that are stored
-  succeeded INTEGER NOT NULL) STRICT;
+  succeeded INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  lost INTEGER NOT NULL,
+  cancelled INTEGER NOT NULL) STRICT;
 CREATE INDEX finished_by_time ON finished(at_ms);
 
 CREATE TABLE begun(

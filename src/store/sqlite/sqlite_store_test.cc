@@ -162,7 +162,7 @@ TEST_F(SqliteStoreTest, SummariesCountWhatEnded) {
 
   auto summary = list_tasks(store(), 1).value().at(0);
   EXPECT_EQ(summary.jobs, 3u);
-  EXPECT_EQ(summary.ended, 2u);
+  EXPECT_EQ(summary.ended(), 2u);
   EXPECT_EQ(summary.succeeded, 1u);
   EXPECT_EQ(summary.task.finished_ms, 0);
   EXPECT_THAT(summary.task.targets, testing::IsEmpty());
@@ -173,7 +173,7 @@ TEST_F(SqliteStoreTest, SummariesCountWhatEnded) {
   last.finished.push_back({1, 77});
   ASSERT_TRUE(write(store(), std::move(last)));
   summary = list_tasks(store(), 1).value().at(0);
-  EXPECT_EQ(summary.ended, 3u);
+  EXPECT_EQ(summary.ended(), 3u);
   EXPECT_EQ(summary.succeeded, 2u);
   EXPECT_EQ(summary.task.finished_ms, 77);
   EXPECT_EQ(read_task(store(), task.id).value()->task.finished_ms, 77);

@@ -76,6 +76,14 @@ StreamOutput stream_of(const Statement& row, int first_column, const std::string
   return stream;
 }
 
+// From four columns, in the order of kCountsByState.
+void take_counts(const Statement& row, int first_column, Store::TaskSummary& summary) {
+  summary.succeeded = row.integer_as<std::uint32_t>(first_column);
+  summary.failed = row.integer_as<std::uint32_t>(first_column + 1);
+  summary.lost = row.integer_as<std::uint32_t>(first_column + 2);
+  summary.cancelled = row.integer_as<std::uint32_t>(first_column + 3);
+}
+
 }  // namespace
 
 Result<TaskReads> TaskReads::open(Database& db) {
@@ -88,11 +96,11 @@ Result<TaskReads> TaskReads::open(Database& db) {
       {&self.job_, "SELECT " + kOutcomeColumns +
                        ", r.out_omitted, r.out_omitted_at, r.out, r.err_omitted, r.err_omitted_at, r.err"
                        " FROM task t JOIN result r ON r.job = t.seq * ?2 + ?3 WHERE t.id = ?1"},
-      {&self.list_, "SELECT " + kTaskColumns +
-                        ", f.succeeded FROM task t LEFT JOIN finished f ON f.task = t.seq"
-                        " WHERE t.project = ?1 AND t.seq < ?2 ORDER BY t.seq DESC LIMIT ?3"},
-      {&self.ended_,
-       "SELECT count(*), count(*) FILTER (WHERE state = ?3) FROM result WHERE job BETWEEN ?1 AND ?2"},
+      {&self.list_,
+       "SELECT " + kTaskColumns +
+           ", f.succeeded, f.failed, f.lost, f.cancelled FROM task t LEFT JOIN finished f ON f.task = t.seq"
+           " WHERE t.project = ?1 AND t.seq < ?2 ORDER BY t.seq DESC LIMIT ?3"},
+      {&self.ended_, std::string("SELECT ") + kCountsByState + " FROM result WHERE job BETWEEN ?1 AND ?2"},
   });
   if (!prepared) return tl::make_unexpected(std::move(prepared.error()));
   return self;
@@ -144,8 +152,7 @@ Result<std::vector<Store::TaskSummary>> TaskReads::list(std::int64_t project, st
     Store::TaskSummary& summary = tasks.emplace_back();
     summary.task = task_of(list_);
     summary.jobs = list_.integer_as<std::uint32_t>(7);
-    summary.ended = summary.jobs;
-    summary.succeeded = list_.integer_as<std::uint32_t>(kAfterTask);
+    take_counts(list_, kAfterTask, summary);
   }
   for (Store::TaskSummary& summary : tasks) {
     if (summary.task.finished_ms != 0) continue;
@@ -155,12 +162,9 @@ Result<std::vector<Store::TaskSummary>> TaskReads::list(std::int64_t project, st
 }
 
 Result<> TaskReads::count_ended(Store::TaskSummary& summary) {
-  ended_.bind(first_job(summary.task.seq), last_job(summary.task.seq),
-              static_cast<int>(JobState::kSucceeded));
-  auto row = ended_.step();
+  auto row = ended_.bind(first_job(summary.task.seq), last_job(summary.task.seq)).step();
   if (!row) return tl::make_unexpected(std::move(row.error()));
-  summary.ended = ended_.integer_as<std::uint32_t>(0);
-  summary.succeeded = ended_.integer_as<std::uint32_t>(1);
+  take_counts(ended_, 0, summary);
   ended_.reset();
   return {};
 }

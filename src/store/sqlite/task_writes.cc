@@ -40,9 +40,9 @@ Result<TaskWrites> TaskWrites::open(Database& db) {
       {&self.add_result_,
        "INSERT INTO result VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"},
       {&self.add_finished_,
-       "INSERT INTO finished SELECT seq, ?2, jobs, (SELECT count(*) FROM result WHERE job BETWEEN ?3 AND ?4 "
-       "AND"
-       " state = ?5) FROM task WHERE seq = ?1"},
+       std::string("INSERT INTO finished SELECT ?1, ?2, (SELECT jobs FROM task WHERE seq = ?1), ") +
+           kCountsByState +
+           " FROM result WHERE job BETWEEN ?3 AND ?4 HAVING EXISTS (SELECT 1 FROM task WHERE seq = ?1)"},
       {&self.remove_unfinished_, "DELETE FROM unfinished WHERE task = ?1"},
       {&self.remove_begun_, "DELETE FROM begun WHERE job BETWEEN ?1 AND ?2"},
       {&self.oldest_finished_, "SELECT task, jobs, at_ms FROM finished ORDER BY at_ms, task LIMIT 1"},
@@ -115,7 +115,7 @@ Result<> TaskWrites::end(const WriteBatch::Ended& ended) {
 Result<> TaskWrites::finish(const WriteBatch::Finished& finished) {
   const std::int64_t first = first_job(finished.task);
   const std::int64_t last = last_job(finished.task);
-  add_finished_.bind(finished.task, finished.at_ms, first, last, static_cast<int>(JobState::kSucceeded));
+  add_finished_.bind(finished.task, finished.at_ms, first, last);
   if (auto done = add_finished_.run(); !done) return done;
   if (auto done = remove_unfinished_.bind(finished.task).run(); !done) return done;
   return remove_begun_.bind(first, last).run();
