@@ -137,6 +137,9 @@ void HostSession::sweep_adopted() {
 Result<> HostSession::handle(const Header& header, std::string_view payload) {
   switch (header.command) {
     case kCnxn:
+      // A phone that begins anew on a live connection: only a new connection is sure to carry nothing of the
+      // old.
+      if (online_) break;
       return handle_cnxn(header, payload);
     case kStls:
       return failure(Errc::kTlsRequired);
@@ -171,15 +174,9 @@ Result<> HostSession::handle_cnxn(const Header& header, std::string_view payload
   agreed_payload_ = banner->max_payload;
   shell_v2_ = banner->shell_v2;
   reader_.set_max_payload(own_payload_);
-  if (!online_) {
-    online_ = true;
-    driver_.on_online(*banner);
-    return {};
-  }
-  // The phone begins anew on a live connection: what was open is gone.
-  Result<> counted = count_stray();
-  if (counted) end_streams(Errc::kClosed);
-  return counted;
+  online_ = true;
+  driver_.on_online(*banner);
+  return {};
 }
 
 Result<> HostSession::handle_auth(const Header& header, std::string_view token) {

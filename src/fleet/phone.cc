@@ -94,10 +94,11 @@ void Phone::close() {
 }
 
 void Phone::move(store::Instance instance, Address address) {
-  close();
+  // First of all: close() may let this very phone begin its next try.
   instance_ = std::move(instance);
   address_ = std::move(address);
   failures_ = 0;
+  close();
   become(LinkState::kConnecting, {});
 }
 

@@ -48,6 +48,7 @@ struct WriteBatch {
   std::vector<Task> accepted;
   std::vector<Begun> begun;  // durable before the command leaves for the phone
   std::vector<Ended> ended;
+  // Refused while any of a task's jobs has no outcome here or in the store.
   std::vector<Finished> finished;  // tasks whose last job has ended, here or before
 
   bool empty() const { return accepted.empty() && begun.empty() && ended.empty() && finished.empty(); }

@@ -28,7 +28,8 @@ void Board::cache(Part& in, const LiveTaskPtr& task) {
   const std::size_t bytes = task->footprint();
   in.cached.emplace_back(task->task().id, bytes);
   in.cached_bytes += bytes;
-  while (in.cached_bytes > part_cache_bytes_ && !in.cached.empty()) {
+  const std::size_t at_least = part_cache_bytes_ > 0 ? 1 : 0;
+  while (in.cached_bytes > part_cache_bytes_ && in.cached.size() > at_least) {
     in.cached_bytes -= in.cached.front().second;
     in.tasks.erase(in.cached.front().first);
     in.cached.pop_front();

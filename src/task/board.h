@@ -14,7 +14,9 @@ namespace drover::task {
 // Any thread. Split into parts with a lock each, held for one look-up.
 class Board {
  public:
-  // Finished tasks stay while all of them together take less than about `cache_bytes`.
+  // Finished tasks stay while all of them together take less than about `cache_bytes`; the last one of each
+  // part stays in any case (unless `cache_bytes` is 0), so that paging through a giant does not read it anew
+  // for each page.
   explicit Board(std::size_t cache_bytes) : part_cache_bytes_(cache_bytes / kParts) {}
 
   // Null if it is not here; the store may still know it.

@@ -15,6 +15,13 @@ namespace {
 
 constexpr Millis kCommitPatience{200};
 
+// Jobs that are ended in one turn of the loop when a whole task is over: others get their turns in between.
+constexpr std::uint32_t kEndsPerTurn = 4096;
+
+std::uint32_t step_end(const OpenTask& task, std::uint32_t first) {
+  return first + std::min(kEndsPerTurn, static_cast<std::uint32_t>(task.phases.size()) - first);
+}
+
 }  // namespace
 
 EngineImpl::EngineImpl(Loop& loop, fleet::Fleet& fleet, store::Store& store, EngineOptions options,
@@ -80,7 +87,7 @@ OpenTaskPtr EngineImpl::open(store::Task task, Millis until_deadline) {
   const Id id = task.id;
   auto opened =
       std::make_shared<OpenTask>(std::move(task), loop_.clock().steady() + until_deadline, [this, id] {
-        if (const auto it = open_.find(id); it != open_.end()) pass_deadline(OpenTaskPtr(it->second));
+        if (const auto it = open_.find(id); it != open_.end()) pass_deadline(OpenTaskPtr(it->second), 0);
       });
   opened->accepted_at = loop_.clock().steady();
   loop_.schedule(opened->deadline_timer, until_deadline);
@@ -113,13 +120,14 @@ Lane* EngineImpl::lane_of(const JobRef& job) {
   return phone == nullptr ? nullptr : &lanes_[phone->slot()];
 }
 
-void EngineImpl::pass_deadline(const OpenTaskPtr& task) {
+void EngineImpl::pass_deadline(const OpenTaskPtr& task, std::uint32_t first) {
   if (!task->live) {  // the commit that accepts it is still under way
     loop_.schedule(task->deadline_timer, kCommitPatience);
     return;
   }
   const std::int64_t now = loop_.clock().unix_ms();
-  for (std::uint32_t i = 0; i < task->phases.size(); ++i) {
+  const std::uint32_t end = step_end(*task, first);
+  for (std::uint32_t i = first; i < end; ++i) {
     const JobRef job{task, i};
     if (job.phase() != Phase::kQueued && job.phase() != Phase::kReady) continue;
     Lane* lane = lane_of(job);
@@ -128,14 +136,18 @@ void EngineImpl::pass_deadline(const OpenTaskPtr& task) {
     if (lane->current == job) release_current(*lane);
     lane->queue.drop_ended();
   }
+  if (end == task->phases.size()) return;
+  loop_.post([this, task, end] {
+    if (!stopped_) pass_deadline(task, end);
+  });
 }
 
 void EngineImpl::cancel(std::int64_t project, const Id& task, Done<> done) {
   loop_.post([this, project, task, done = std::move(done)] {
     const auto it = open_.find(task);
     if (it != open_.end() && it->second->live && it->second->project == project) {
-      cancel_now(OpenTaskPtr(it->second));
-      return done({});
+      it->second->cancelled = true;
+      return cancel_from(OpenTaskPtr(it->second), 0, done);
     }
     // Perhaps it has finished: then there is nothing to cancel, which is no failure.
     find(project, task, [done](Result<LiveTaskPtr> found) {
@@ -145,10 +157,10 @@ void EngineImpl::cancel(std::int64_t project, const Id& task, Done<> done) {
   });
 }
 
-void EngineImpl::cancel_now(const OpenTaskPtr& task) {
-  task->cancelled = true;
+void EngineImpl::cancel_from(const OpenTaskPtr& task, std::uint32_t first, const Done<>& done) {
   const std::int64_t now = loop_.clock().unix_ms();
-  for (std::uint32_t i = 0; i < task->phases.size(); ++i) {
+  const std::uint32_t end = step_end(*task, first);
+  for (std::uint32_t i = first; i < end; ++i) {
     const JobRef job{task, i};
     if (job.phase() == Phase::kEnded || job.phase() == Phase::kBeginning) continue;
     Lane* lane = lane_of(job);
@@ -161,6 +173,13 @@ void EngineImpl::cancel_now(const OpenTaskPtr& task) {
     if (lane->current == job) release_current(*lane);
     lane->queue.drop_ended();
   }
+  if (end == task->phases.size()) {
+    turn_.told.push_back(done);
+    return want_flush();
+  }
+  loop_.post([this, task, end, done] {
+    if (!stopped_) cancel_from(task, end, done);
+  });
 }
 
 LiveTaskPtr EngineImpl::find_in_memory(std::int64_t project, const Id& task) const {
@@ -259,7 +278,10 @@ void EngineImpl::check_drained() {
 void EngineImpl::stop() {
   stopped_ = true;
   retry_timer_.cancel();
-  for (Lane& lane : lanes_) lane.run.reset();
+  for (Lane& lane : lanes_) {
+    lane.run.reset();
+    lane.phone = nullptr;
+  }
   for (auto& [id, task] : open_) task->deadline_timer.cancel();
 }
 

@@ -62,8 +62,8 @@ class Engine {
   // With none, the task has no jobs and is finished at once.
   virtual void accept_for_all(NewTask task, Done<LiveTaskPtr> done) = 0;
 
-  // Any thread. Jobs that have not begun end as CANCELLED; those that run are killed on their phones and end
-  // soon.
+  // Any thread. Jobs that have not begun end as CANCELLED, which is durable when it answers; those that run
+  // are killed on their phones and end soon.
   virtual void cancel(std::int64_t project, const Id& task, Done<> done) = 0;
 
   // Any thread. From memory at once (`done` is called inside), else from the store. kNotFound also for other

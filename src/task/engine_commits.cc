@@ -40,7 +40,8 @@ void EngineImpl::flush() {
     }
     if (!begin_queue_.empty()) want_flush();
   }
-  if (turn_.empty()) return check_drained();
+  // While the store fails, an empty batch asks whether it works again.
+  if (turn_.empty() && (healthy() || commits_under_way_ > 0)) return check_drained();
 
   // The store hands the batch back on its own thread. The turn travels with it and is moved on at each step:
   // what it refers to may only be let go on our loop.
@@ -94,6 +95,7 @@ void EngineImpl::publish(Turn& turn) {
     open_.erase(task->live->task().id);
   }
   for (auto& [task, done] : turn.accepted) done(task->live);
+  for (const auto& done : turn.told) done({});
   for (const auto& [job, slot] : turn.begun) {
     Lane& lane = lanes_[slot];
     if (job.phase() == Phase::kBeginning) {
@@ -132,6 +134,7 @@ void EngineImpl::take_back(Turn& turn) {
     if (!turn.finished[i]->refused) turn_.finish(turn.finished[i], batch.finished[i].at_ms);
   }
   for (auto& [task, done] : turn.accepted) done(failure(Errc::kNotStored));
+  for (const auto& done : turn.told) done(failure(Errc::kNotStored));
   loop_.schedule(retry_timer_, kRetryPause);
 }
 

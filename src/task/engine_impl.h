@@ -39,9 +39,9 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
   Result<> admit(std::int64_t project, std::size_t jobs) const;
   OpenTaskPtr open(store::Task task, Millis until_deadline);
   void queue_job(const OpenTaskPtr& task, std::uint32_t index);
-  void pass_deadline(const OpenTaskPtr& task);
+  void pass_deadline(const OpenTaskPtr& task, std::uint32_t first);
   void end_job(const JobRef& job, store::JobOutcome outcome);
-  void cancel_now(const OpenTaskPtr& task);
+  void cancel_from(const OpenTaskPtr& task, std::uint32_t first, const Done<>& done);
   Lane* lane_of(const JobRef& job);
 
   // engine_lanes.cc: what becomes of the jobs of one phone.

@@ -13,6 +13,7 @@ void EngineImpl::on_phone_added(fleet::Phone& phone) {
 }
 
 void EngineImpl::on_link_up(fleet::Phone& phone) {
+  if (draining_) return;
   Lane& lane = lanes_[phone.slot()];
   if (lane.current && lane.current.phase() == Phase::kReady) {
     start_current(lane);
@@ -104,9 +105,16 @@ void EngineImpl::on_shell_end(std::uint32_t slot, const adb::ShellEnd& end) {
   metrics_.running.Decrement();
   if (!end.may_have_begun && !lane.run->killed()) {
     // Nothing can have begun, so it may be tried again: over a new link, since this one refuses.
-    job.phase() = Phase::kReady;
     lane.run.reset();
     fleet_.drop(*lane.phone, "the phone refused to open a shell");
+    if (loop_.clock().steady() < job.task->deadline) {
+      job.phase() = Phase::kReady;
+      return;
+    }
+    // The deadline has passed meanwhile, and nobody will look at it again.
+    const auto& request = job.task->request();
+    end_job(job, not_sent(end.why.message(), request.start_deadline_s, loop_.clock().unix_ms()));
+    release_current(lane);
     return;
   }
   end_job(job, lane.run->outcome(end, job.task->run_timeout_s));

@@ -1,6 +1,7 @@
 // The jobs of one phone: one at a time, in the order accepted.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <utility>
@@ -14,7 +15,12 @@ namespace drover::task {
 // A queue that costs a phone without jobs three words.
 class JobQueue {
  public:
-  void push(JobRef job) { jobs_.push_back(std::move(job)); }
+  // Now and then it drops those that have ended without ever being begun: a phone that stays away must not
+  // keep every task in memory that was cancelled, expired or refused meanwhile.
+  void push(JobRef job) {
+    if (jobs_.size() >= sweep_at_) sweep();
+    jobs_.push_back(std::move(job));
+  }
 
   // The next job that still waits, or none. Those that ended meanwhile are dropped.
   JobRef pop() {
@@ -26,22 +32,13 @@ class JobQueue {
     return {};
   }
 
-  // Drops jobs at the front that have ended without ever being begun, so that a phone that stays away does
-  // not keep their tasks in memory.
+  // Drops those at the front that have ended.
   void drop_ended() {
     while (head_ < jobs_.size() && jobs_[head_].phase() != Phase::kQueued) jobs_[head_++] = {};
     trim();
   }
 
   bool empty() const { return head_ == jobs_.size(); }
-
-  std::vector<JobRef> take_all() {
-    std::vector<JobRef> all(std::make_move_iterator(jobs_.begin() + static_cast<std::ptrdiff_t>(head_)),
-                            std::make_move_iterator(jobs_.end()));
-    jobs_.clear();
-    head_ = 0;
-    return all;
-  }
 
  private:
   void trim() {
@@ -55,10 +52,18 @@ class JobQueue {
     }
   }
 
+  void sweep() {
+    std::erase_if(jobs_, [](const JobRef& job) { return !job || job.phase() != Phase::kQueued; });
+    head_ = 0;
+    sweep_at_ = std::max(kFirstSweep, 2 * jobs_.size());
+  }
+
   static constexpr std::size_t kKeep = 16;
+  static constexpr std::size_t kFirstSweep = 64;
 
   std::vector<JobRef> jobs_;
   std::size_t head_ = 0;
+  std::size_t sweep_at_ = kFirstSweep;
 };
 
 struct Lane {

@@ -49,7 +49,7 @@ JobOutcome cancelled(std::int64_t now_ms) {
 
 JobOutcome interrupted(std::int64_t begun_ms, std::int64_t now_ms) {
   JobOutcome outcome = unbegun(JobState::kLost, JobError::kInterrupted, now_ms,
-                               "Drover stopped after the command was sent and no exit code came");
+                               "Drover stopped when the command may have been sent, and no exit code came");
   outcome.begun_ms = begun_ms;
   return outcome;
 }
@@ -69,6 +69,13 @@ JobOutcome expired(const fleet::Phone& phone, std::uint32_t start_deadline_s, st
   }
   std::string message = "the instance could not be reached within " + deadline;
   if (!phone.why().empty()) message += ": " + phone.why();
+  return unbegun(JobState::kFailed, JobError::kOffline, now_ms, std::move(message));
+}
+
+JobOutcome not_sent(std::string_view why, std::uint32_t start_deadline_s, std::int64_t now_ms) {
+  std::string message = "the instance took no command within the start deadline of ";
+  message += std::to_string(start_deadline_s) + " s: ";
+  message += why;
   return unbegun(JobState::kFailed, JobError::kOffline, now_ms, std::move(message));
 }
 

@@ -22,6 +22,8 @@ store::JobOutcome phone_not_found(std::int64_t now_ms);
 store::JobOutcome refused(std::int64_t now_ms);
 // Not begun by its start deadline: says whether the phone could be reached, and if not why.
 store::JobOutcome expired(const fleet::Phone& phone, std::uint32_t start_deadline_s, std::int64_t now_ms);
+// Not begun by its start deadline, because the phone took no command though it could be reached.
+store::JobOutcome not_sent(std::string_view why, std::uint32_t start_deadline_s, std::int64_t now_ms);
 
 // A short name for metrics: "ok", "exit", "offline" ...
 const char* result_name(store::JobError error);

@@ -20,7 +20,9 @@ struct Turn {
   std::vector<JobRef> ended;
   std::vector<OpenTaskPtr> finished;
 
-  bool empty() const { return batch.empty(); }
+  std::vector<Engine::Done<>> told;  // after the commit, or why there was none
+
+  bool empty() const { return batch.empty() && told.empty(); }
 
   void accept(const OpenTaskPtr& task, Engine::Done<LiveTaskPtr> done) {
     batch.accepted.push_back(std::move(task->task));

@@ -3,11 +3,15 @@
 // A task's row never changes after it was accepted: it holds up to 3 KiB of targets for 100 jobs, which a
 // change of `finished_ms` in it would write again. What changes is in small rows beside it:
 //
-//   task        one a task, with its targets joined by newlines
-//   unfinished  one a task with open jobs: what a new process has to go on with
-//   finished    one a task without; a row here whose `task` row is gone marks results that are still to be
-//   deleted begun       one a job that began, until its task has finished result      one a job that ended.
-//   The key is JobKey::packed(), so that a task's jobs are one range
+// `task`: one a task, with its targets joined by newlines.
+//
+// `unfinished`: one a task with open jobs, which a new process has to go on with.
+//
+// `finished`: one a task without; where its `task` row is gone, its results are still to be deleted.
+//
+// `begun`: one a job that began, until its task has finished.
+//
+// `result`: one a job that ended. The key is JobKey::packed(), so that a task's jobs are one range.
 #pragma once
 
 #include <cstdint>

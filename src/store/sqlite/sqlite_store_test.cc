@@ -78,6 +78,16 @@ TEST_F(SqliteStoreTest, OutcomeComesBackWithEveryField) {
   expect_round_trip(1, outcome);
 }
 
+TEST_F(SqliteStoreTest, TaskCannotFinishBeforeItsJobs) {
+  ASSERT_TRUE(write(store(), accept(make_task(1, 2))));
+  WriteBatch batch;
+  batch.ended.push_back({{1, 0}, success()});
+  batch.finished.push_back({1, 9});
+  EXPECT_EQ(write(store(), batch).error().code, std::errc::invalid_argument);
+  batch.ended.push_back({{1, 1}, success()});
+  EXPECT_TRUE(write(store(), batch)) << "nothing of the refused batch may be there";
+}
+
 TEST_F(SqliteStoreTest, OutputThatIsShownWholeComesBack) {
   std::int64_t seq = 0;
   for (const std::string shown : {"", "x"}) {

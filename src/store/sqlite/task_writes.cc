@@ -42,7 +42,8 @@ Result<TaskWrites> TaskWrites::open(Database& db) {
       {&self.add_finished_,
        std::string("INSERT INTO finished SELECT ?1, ?2, (SELECT jobs FROM task WHERE seq = ?1), ") +
            kCountsByState +
-           " FROM result WHERE job BETWEEN ?3 AND ?4 HAVING EXISTS (SELECT 1 FROM task WHERE seq = ?1)"},
+           " FROM result WHERE job BETWEEN ?3 AND ?4 HAVING count(*) = (SELECT jobs FROM task WHERE seq = "
+           "?1)"},
       {&self.remove_unfinished_, "DELETE FROM unfinished WHERE task = ?1"},
       {&self.remove_begun_, "DELETE FROM begun WHERE job BETWEEN ?1 AND ?2"},
       {&self.oldest_finished_, "SELECT task, jobs, at_ms FROM finished ORDER BY at_ms, task LIMIT 1"},
@@ -117,6 +118,10 @@ Result<> TaskWrites::finish(const WriteBatch::Finished& finished) {
   const std::int64_t last = last_job(finished.task);
   add_finished_.bind(finished.task, finished.at_ms, first, last);
   if (auto done = add_finished_.run(); !done) return done;
+  if (db_->changes() == 0) {
+    // What would say how its jobs ended was in a write that failed.
+    return failure(std::make_error_code(std::errc::invalid_argument), "a task cannot finish before its jobs");
+  }
   if (auto done = remove_unfinished_.bind(finished.task).run(); !done) return done;
   return remove_begun_.bind(first, last).run();
 }
