@@ -25,12 +25,12 @@ struct ServerOptions {
   std::string unix_socket;    // a path, made with mode 0600; empty: none
   unsigned threads = 1;
   std::size_t max_connections = 10'000;  // beyond: 503, Retry-After, close; the Unix socket is not limited
-  std::size_t max_header = std::size_t{16} << 10;    // bytes, start line included; beyond that 431
-  Millis header_timeout{10'000};         // from a request's first byte to the end of its header
-  Millis body_timeout{30'000};           // for the whole body
-  Millis idle_timeout{75'000};           // between requests
-  Millis write_timeout{30'000};          // for a client to take some of an answer
-  bool access_log = true;                // a line a request at level info
+  std::size_t max_header = std::size_t{16} << 10;  // bytes, start line included; beyond that 431
+  Millis header_timeout{10'000};                   // from a request's first byte to the end of its header
+  Millis body_timeout{30'000};                     // for the whole body
+  Millis idle_timeout{75'000};                     // between requests
+  Millis write_timeout{30'000};                    // for a client to take some of an answer
+  bool access_log = true;                          // a line a request at level info
 };
 
 class Server {
