@@ -178,7 +178,10 @@ void Connection::head_arrived() {
   if (!route) return;
   exchange_->set_route(*route);
   exchange_->set_max_body(route->options.max_body);
-  if (exchange_->content_length() > route->options.max_body) return refuse(413, "the body is too large");
+  const std::size_t max_body = route->options.max_body;
+  if (exchange_->content_length() > max_body) {
+    return refuse(413, "the body is too large: at most " + std::to_string(max_body) + " bytes");
+  }
   if (exchange_->expect()) heed_expectation();
 }
 
