@@ -139,13 +139,14 @@ def instance(phone):
 
 
 class Server:
-    """`drover serve` on a data folder, until closed; may be started again."""
+    """`drover serve` on a data folder, until closed; may be started again. `settings`: more of its environment."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, settings=None):
         self.folder = folder
         self.data = os.path.join(folder, "data")
         self.log_path = os.path.join(folder, "server.log")
         self.arguments = arguments
+        self.settings = settings or {}
         self.process = None
         self.start()
 
@@ -155,7 +156,7 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [DROVER, "serve", "--json", "--http-port", "0", "--data-dir", self.data, *self.arguments, *more],
-                stdout=subprocess.PIPE, stderr=log, env=environment())
+                stdout=subprocess.PIPE, stderr=log, env=environment(**self.settings))
         try:
             self.ready = json.loads(read_line(self.process.stdout, self.process))
         except BaseException:

@@ -1,12 +1,13 @@
 #include "base/clock.h"
 
+#include <algorithm>
 #include <ctime>
 
 namespace drover {
 
 std::int64_t Clock::unix_ms() const {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<Millis>(now).count();
+  return std::max<std::int64_t>(1, std::chrono::duration_cast<Millis>(now).count());
 }
 
 std::string format_utc(std::int64_t unix_ms, bool with_millis) {

@@ -16,7 +16,7 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual SteadyTime steady() const { return std::chrono::steady_clock::now(); }
-  // Milliseconds since 1970-01-01 UTC.
+  // Milliseconds since 1970-01-01 UTC, and never less than 1: in records 0 stands for "not yet". It may jump.
   virtual std::int64_t unix_ms() const;
 };
 

@@ -61,6 +61,9 @@ std::optional<Id> Id::parse(std::string_view hex) {
   return id;
 }
 
+// What is counted on from while the clock shows 1970 is random as well.
+IdMaker::IdMaker() { fill_random(last_.bytes.data() + kTimeBytes, kTaskBytes - kTimeBytes); }
+
 Id IdMaker::next(std::int64_t unix_ms) {
   Id id;
   for (std::size_t i = 0; i < kTimeBytes; ++i) {

@@ -38,9 +38,11 @@ struct Id {
 };
 
 // Makes task ids. Every id is larger than the one before it, also when the wall clock is set back; the random
-// part, drawn anew at each millisecond, keeps ids of different processes apart. Not thread-safe.
+// part, drawn anew at each millisecond, keeps ids of different processes apart, among them one server before
+// and after a start at which its clock was set back. Not thread-safe.
 class IdMaker {
  public:
+  IdMaker();
   Id next(std::int64_t unix_ms);
 
  private:

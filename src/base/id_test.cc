@@ -2,9 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <set>
+#include <thread>
 #include <unordered_set>
+#include <vector>
 
 namespace drover {
 namespace {
@@ -79,6 +84,78 @@ TEST(IdMaker, MakersDoNotMeet) {
     ids.insert(maker.next(1'000));
   }
   EXPECT_EQ(ids.size(), 1'000u);
+}
+
+TEST(IdMaker, MakersDoNotMeetIn1970Either) {
+  std::set<Id> ids;
+  for (int i = 0; i < 1'000; ++i) {
+    IdMaker maker;
+    ids.insert(maker.next(0));
+    ids.insert(maker.next(1));
+  }
+  EXPECT_EQ(ids.size(), 2'000u);
+}
+
+TEST(IdMaker, CountingOnGoesPastTheLastRandomPart) {
+  IdMaker maker;
+  Id last = maker.next(1'000);
+  for (int i = 0; i < 200'000; ++i) {  // over two of the lower bytes
+    const Id id = maker.next(1'000);
+    ASSERT_GT(id, last);
+    last = id;
+  }
+}
+
+// Servers that start with the same wrong time, as after a power cut without a battery for the clock: each
+// counts on within the one millisecond that it was given.
+TEST(IdMaker, ThreadsWithTheSameMillisecondDoNotMeet) {
+  constexpr int kThreads = 8;
+  constexpr int kMakers = 25;
+  constexpr int kIds = 1'000;
+  std::vector<std::vector<Id>> made(kThreads);
+  {
+    std::vector<std::jthread> threads;
+    for (std::vector<Id>& mine : made) {
+      threads.emplace_back([&mine] {
+        for (int maker = 0; maker < kMakers; ++maker) {
+          IdMaker ids;
+          for (int i = 0; i < kIds; ++i) mine.push_back(ids.next(1'700'000'000'000 - i % 3));
+        }
+      });
+    }
+  }
+  std::vector<Id> all;
+  for (const std::vector<Id>& mine : made) all.insert(all.end(), mine.begin(), mine.end());
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(all.size(), std::size_t{kThreads} * kMakers * kIds);
+  EXPECT_EQ(std::adjacent_find(all.begin(), all.end()), all.end());
+}
+
+// Processes that are copies of each other share no state from which they would draw the same.
+TEST(IdMaker, ProcessesWithTheSameMillisecondDoNotMeet) {
+  constexpr int kProcesses = 16;
+  constexpr std::size_t kIds = 200;
+  std::set<Id> all;
+  for (int i = 0; i < kProcesses; ++i) {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      IdMaker maker;
+      std::array<Id, kIds> ids;
+      for (Id& id : ids) id = maker.next(1'700'000'000'000);
+      _exit(write(ends[1], ids.data(), sizeof ids) == sizeof ids ? 0 : 1);  // less than a pipe holds
+    }
+    close(ends[1]);
+    std::array<Id, kIds> ids;
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0);
+    ASSERT_EQ(read(ends[0], ids.data(), sizeof ids), static_cast<ssize_t>(sizeof ids));
+    close(ends[0]);
+    all.insert(ids.begin(), ids.end());
+  }
+  EXPECT_EQ(all.size(), kProcesses * kIds);
 }
 
 TEST(Id, HashTellsTasksAndJobsApart) {

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -14,6 +15,15 @@
 namespace drover {
 
 namespace asio = boost::asio;
+namespace {
+
+// Woken this late, the loop was not running for a while: the process was stopped, or had too much to do.
+constexpr Millis kStoodStill{200};
+// So long it then reads what has come meanwhile before it looks at deadlines, once: an answer that is there
+// wins over the deadline that it met.
+constexpr Millis kReadFirst{200};
+
+}  // namespace
 
 struct Loop::Impl {
   explicit Impl(const Clock& c) : clock(c), wheel(c.steady()) {}
@@ -32,21 +42,31 @@ struct Loop::Impl {
   // rest.
   void arm_ticker() {
     if (wheel.empty()) return;
-    wake_at = wheel.next_visit();
+    wake_at = std::max(wheel.next_visit(), hold_until);
     ticker.expires_after(wake_at - clock.steady());
     ticker.async_wait([this](boost::system::error_code error) {
-      if (error) return;  // set anew
-      wake_at = SteadyTime::max();
-      wheel.advance(clock.steady());
-      arm_ticker();
+      if (!error) on_tick();  // else it was set anew
     });
+  }
+
+  void on_tick() {
+    const SteadyTime now = clock.steady();
+    const bool stood_still = now - std::exchange(wake_at, SteadyTime::max()) > kStoodStill;
+    if (stood_still && hold_until == SteadyTime::min()) {
+      hold_until = now + kReadFirst;
+    } else {
+      hold_until = SteadyTime::min();
+      wheel.advance(now);
+    }
+    arm_ticker();
   }
 
   const Clock& clock;
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard = asio::make_work_guard(context);
   asio::steady_timer ticker{context};
-  SteadyTime wake_at = SteadyTime::max();  // when the ticker will wake us
+  SteadyTime wake_at = SteadyTime::max();     // when the ticker will wake us
+  SteadyTime hold_until = SteadyTime::min();  // no timer fires before
   TimerWheel wheel;
 
   std::mutex mutex;

@@ -28,7 +28,8 @@ class Loop {
   // Any thread: `fn` runs on the loop's thread, after what was posted before it. Many posts cost one wake-up.
   void post(std::function<void()> fn);
 
-  // The loop's thread only.
+  // The loop's thread only. After the loop (or the whole process) has stood still, sockets are read for a
+  // moment before overdue timers fire.
   void schedule(Timer& timer, Millis after);
   const Clock& clock() const { return clock_; }
 

@@ -6,11 +6,15 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/local/connect_pair.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <future>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace drover {
@@ -129,6 +133,45 @@ TEST(Loop, CancelledTimerDoesNotFire) {
   done.get_future().wait();
   thread.join();
   EXPECT_THAT(order, testing::ElementsAre(1));
+}
+
+// The process was stopped, or its machine: what came meanwhile is read before timers say that nothing came.
+// More sockets than epoll tells of at once.
+TEST(Loop, AfterAStandstillSocketsAreReadBeforeTimersFire) {
+  using Socket = boost::asio::local::stream_protocol::socket;
+  constexpr int kSockets = 400;
+  const Clock clock;
+  int read = 0;
+  int read_before = -1;
+  std::promise<void> done;
+  Timer timer([&] {
+    read_before = read;
+    done.set_value();
+  });
+  LoopThread thread(clock, "test");
+  Loop& loop = thread.loop();
+  std::vector<std::pair<Socket, Socket>> sockets;  // the loop's thread
+  loop.post([&] {
+    for (int i = 0; i < kSockets; ++i) {
+      auto& [near, far] = sockets.emplace_back(Socket(loop.context()), Socket(loop.context()));
+      boost::asio::local::connect_pair(near, far);
+      near.async_wait(Socket::wait_read, [&](boost::system::error_code) { ++read; });
+    }
+    loop.schedule(timer, Millis(100));
+  });
+  // When it goes on, the timer has been due for long, and what comes has come after that.
+  loop.post([&] {
+    std::this_thread::sleep_for(Millis(600));
+    for (auto& [near, far] : sockets) far.write_some(boost::asio::buffer("x", 1));
+  });
+  done.get_future().wait();
+  EXPECT_EQ(read_before, kSockets);
+  std::promise<void> gone;
+  loop.post([&] {
+    sockets.clear();
+    gone.set_value();
+  });
+  gone.get_future().wait();
 }
 
 // As at a shutdown: whoever waits goes after the loop it waited on.

@@ -126,11 +126,12 @@ class NodeImpl final : public Node {
           instances_);
     }
     if (!recovery->open.empty()) spdlog::info("{} tasks go on from before", recovery->open.size());
+    const std::int64_t newest_ms = recovery->newest_ms;
     call_on(thread_.loop(), [&] {
       Loop& loop = thread_.loop();
       fleet_ = std::make_unique<fleet::Fleet>(loop, *store_, keys_, registry_);
       engine_ = task::make_engine(loop, *fleet_, *store_, engine_options(), registry_);
-      retention_ = std::make_unique<task::Retention>(loop, *store_, retention_options());
+      retention_ = std::make_unique<task::Retention>(loop, *store_, retention_options(), newest_ms);
       engine_->recover(*std::move(recovery));
       fleet_->start(*std::move(instances));
       retention_->start();

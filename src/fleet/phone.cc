@@ -19,7 +19,7 @@ constexpr double kLongestPauseMs = 30'000;
 constexpr double kJitter = 0.2;
 
 // A link that held this long was a good one: its end begins a new count of failures.
-constexpr std::int64_t kGoodLinkMs = 5'000;
+constexpr Millis kGoodLink{5'000};
 
 // A try that takes longer is waiting for the phone rather than working, and no longer keeps others from
 // theirs.
@@ -64,6 +64,7 @@ Phone::Phone(Loop& loop, store::Instance instance, Address address, std::uint32_
       address_(std::move(address)),
       timer_([this] { on_timer(); }),
       since_ms_(loop.clock().unix_ms()),
+      since_(loop.clock().steady()),
       slot_(slot) {}
 
 PhoneView Phone::view() const {
@@ -109,7 +110,7 @@ void Phone::on_online(const adb::Banner& banner) {
 }
 
 void Phone::on_closed(const Error& why) {
-  const bool was_good = state_ == LinkState::kOnline && loop_.clock().unix_ms() - since_ms_ >= kGoodLinkMs;
+  const bool was_good = state_ == LinkState::kOnline && loop_.clock().steady() - since_ >= kGoodLink;
   if (was_good) failures_ = 0;
   link_.reset();
   become(state_after(why), why.message);
@@ -123,6 +124,7 @@ void Phone::become(LinkState state, std::string why) {
   if (state == state_) return;
   const LinkState before = std::exchange(state_, state);
   since_ms_ = loop_.clock().unix_ms();
+  since_ = loop_.clock().steady();
   events_.on_link_changed(*this, before);
 }
 

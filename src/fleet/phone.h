@@ -102,8 +102,9 @@ class Phone final : private adb::ConnectionEvents {
   std::string why_;
   std::string model_;
   std::unique_ptr<adb::Connection> link_;
-  Timer timer_;  // until the next try, or until a slow one counts as waiting
-  std::int64_t since_ms_ = 0;
+  Timer timer_;                // until the next try, or until a slow one counts as waiting
+  std::int64_t since_ms_ = 0;  // for people
+  SteadyTime since_;           // the same moment, for us
   std::uint32_t slot_;
   std::uint8_t failures_ = 0;  // in a row
   LinkState state_ = LinkState::kConnecting;

@@ -68,6 +68,7 @@ struct Recovery {
   // what is missing.
   std::vector<TaskRecord> open;
   std::vector<WriteBatch::Begun> begun;  // jobs of those that had begun and have no outcome
+  std::int64_t newest_ms = 0;            // when the newest task in the store was accepted; 0: there is none
 };
 
 struct Retention {

@@ -109,6 +109,8 @@ void EngineImpl::queue_job(const OpenTaskPtr& task, std::uint32_t index) {
 
 void EngineImpl::end_job(const JobRef& job, store::JobOutcome outcome) {
   job.phase() = Phase::kEnded;
+  // Nobody is shown a job that took less than no time because the clock was set back.
+  outcome.ended_ms = std::max(outcome.ended_ms, outcome.begun_ms);
   const std::int64_t now = outcome.ended_ms;
   turn_.end(job, std::move(outcome));
   if (--job.task->open_jobs == 0) turn_.finish(job.task, now);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <prometheus/registry.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -91,10 +92,22 @@ class Phones {
   std::unique_ptr<sim::Simulator> sim_;
 };
 
+// The steady clock goes on as it does; the wall clock is moved.
+class MovedClock final : public Clock {
+ public:
+  explicit MovedClock(Millis by) : by_(by.count()) {}
+  std::int64_t unix_ms() const override { return Clock::unix_ms() + by_; }
+  void move(Millis by) { by_ = by.count(); }
+
+ private:
+  std::atomic<std::int64_t> by_;
+};
+
 // One `drover serve`, without HTTP.
 class Node {
  public:
-  explicit Node(const std::string& path, EngineOptions options = {}) : loop_(clock_, "engine") {
+  explicit Node(const std::string& path, EngineOptions options = {}, Millis clock_moved = Millis(0))
+      : clock_(clock_moved), loop_(clock_, "engine") {
     auto opened = store::open_sqlite({path}, registry_);
     EXPECT_TRUE(opened) << opened.error().message;
     store_ = std::move(*opened);
@@ -115,6 +128,7 @@ class Node {
   }
 
   Engine& engine() { return *engine_; }
+  MovedClock& clock() { return clock_; }
   fleet::Fleet& fleet() { return *fleet_; }
 
   void add(const Phones& phones, std::size_t count) {
@@ -153,7 +167,7 @@ class Node {
   }
 
  private:
-  Clock clock_;
+  MovedClock clock_;
   prometheus::Registry registry_;
   std::unique_ptr<store::Store> store_;
   LoopThread loop_;
@@ -491,6 +505,56 @@ TEST_F(EngineTest, ATaskForAllTakesEveryPhoneOfTheProject) {
   std::map<std::string, int> serials;
   for (const auto& outcome : outcomes(task)) ++serials[outcome.shown];
   EXPECT_EQ(serials.size(), 300u);
+}
+
+constexpr Millis kYear{365LL * 24 * 3'600'000};
+
+TEST_F(EngineTest, AWallClockThatJumpsChangesNoDeadline) {
+  Phones phones(2);
+  phones.fault(1, 1, "absent");
+  Node node(database());
+  node.add(phones, 2);
+  const auto begin = std::chrono::steady_clock::now();
+  const LiveTaskPtr running = node.accept("sleep 2; echo done", {"p0"}, 60);
+  const LiveTaskPtr waiting = node.accept("echo never", {"p1"}, 60, 2);
+  ASSERT_TRUE(eventually([&] { return running->counts().running == 1; }));
+  node.clock().move(kYear);
+  const LiveTaskPtr ahead = node.accept("echo x", {"p0"}, 60, 600);
+  node.clock().move(-kYear);
+  const LiveTaskPtr back = node.accept("echo x", {"p0"}, 60, 600);
+  EXPECT_LT(back->task().created_ms, ahead->task().created_ms);
+  EXPECT_LT(ahead->task().id, back->task().id);
+  ASSERT_TRUE(wait_for_end(waiting));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, Seconds(2));
+  EXPECT_EQ(outcomes(waiting).front().error, JobError::kOffline);
+  for (const LiveTaskPtr& task : {running, ahead, back}) {
+    ASSERT_TRUE(wait_for_end(task));
+    EXPECT_EQ(outcomes(task).front().state, JobState::kSucceeded);
+  }
+  // It began a year after it ended, for who looks at the clock only.
+  EXPECT_EQ(outcomes(running).front().ended_ms, outcomes(running).front().begun_ms);
+}
+
+TEST_F(EngineTest, AfterARestartTheWallClockTellsWhatIsLeftOfADeadline) {
+  Phones phones(1);
+  phones.fault(0, 0, "absent");
+  Id task;
+  {
+    Node node(database());
+    node.add(phones, 1);
+    task = node.accept("echo x", {"p0"}, 60, 600)->task().id;
+  }
+  {
+    Node node(database(), {}, -kYear);  // set back: no longer than it was, and not over
+    const LiveTaskPtr found = node.engine().find_in_memory(kProject, task);
+    ASSERT_TRUE(found);
+    EXPECT_FALSE(found->finished());
+  }
+  Node node(database(), {}, Seconds(601));
+  const LiveTaskPtr found = node.engine().find_in_memory(kProject, task);
+  ASSERT_TRUE(found);
+  ASSERT_TRUE(wait_for_end(found));
+  EXPECT_EQ(outcomes(found).front().error, JobError::kOffline);
 }
 
 }  // namespace

@@ -11,14 +11,28 @@ constexpr Millis kPauseBetweenSteps{40};
 
 }  // namespace
 
-Retention::Retention(Loop& loop, store::Store& store, RetentionOptions options)
-    : loop_(loop), store_(store), options_(options), timer_([this] { step(); }) {}
+Retention::Retention(Loop& loop, store::Store& store, RetentionOptions options, std::int64_t newest_ms)
+    : loop_(loop), store_(store), options_(options), watch_(loop.clock(), newest_ms), timer_([this] {
+        step();
+      }) {}
 
 void Retention::start() { step(); }
 
+std::int64_t Retention::finished_before() {
+  const WallWatch::Sight sight = watch_.look();
+  if (sight.jump != Millis::zero()) {
+    spdlog::warn(
+        "the clock is {:+} hours off the time known before: for a day nothing is deleted for its age, in "
+        "case the "
+        "clock is wrong",
+        std::chrono::duration_cast<std::chrono::hours>(sight.jump).count());
+  }
+  return sight.doubtful ? 0 : loop_.clock().unix_ms() - Millis(options_.age).count();
+}
+
 void Retention::step() {
   store::Retention limits;
-  limits.finished_before_ms = loop_.clock().unix_ms() - Millis(options_.age).count();
+  limits.finished_before_ms = finished_before();
   limits.max_jobs = options_.max_jobs;
   store_.delete_old(limits, [this](Result<std::uint64_t> deleted) {
     if (!deleted) spdlog::warn("old tasks could not be deleted: {}", deleted.error().message);

@@ -1,9 +1,13 @@
 // Deletes old tasks, a little at a time.
+//
+// Age is told by the wall clock, and what is deleted stays so: while a WallWatch doubts that clock, nothing
+// goes for its age. The number of jobs is limited all the while.
 #pragma once
 
 #include <cstdint>
 
 #include "base/loop.h"
+#include "base/wall_watch.h"
 #include "store/store.h"
 
 namespace drover::task {
@@ -16,17 +20,20 @@ struct RetentionOptions {
 // Belongs to `loop`, which like the store outlives it.
 class Retention {
  public:
-  Retention(Loop& loop, store::Store& store, RetentionOptions options);
+  // `newest_ms`: Recovery::newest_ms.
+  Retention(Loop& loop, store::Store& store, RetentionOptions options, std::int64_t newest_ms);
 
   // On the loop's thread, or before it runs: looks once now and then once a minute.
   void start();
 
  private:
   void step();
+  std::int64_t finished_before();
 
   Loop& loop_;
   store::Store& store_;
   RetentionOptions options_;
+  WallWatch watch_;
   Timer timer_;
 };
 

@@ -191,6 +191,7 @@ TEST_F(SqliteStoreTest, SummariesCountWhatEnded) {
 
 TEST_F(SqliteStoreTest, RecoveryBringsWhatIsOpen) {
   EXPECT_EQ(store().recover()->next_task, 1);
+  EXPECT_EQ(store().recover()->newest_ms, 0);
   ASSERT_TRUE(write(store(), whole(make_task(1, 2), 5)));
   const Task open = make_task(2, 3);
   WriteBatch batch = accept(open);
@@ -206,6 +207,7 @@ TEST_F(SqliteStoreTest, RecoveryBringsWhatIsOpen) {
 
   const auto recovery = store().recover().value();
   EXPECT_EQ(recovery.next_task, 10);
+  EXPECT_EQ(recovery.newest_ms, make_task(9, 1).created_ms);
   ASSERT_EQ(recovery.open.size(), 2u);
   EXPECT_EQ(recovery.open[0].task, open);
   EXPECT_FALSE(recovery.open[0].outcomes[0]);

@@ -178,6 +178,10 @@ Result<Recovery> TaskReads::recover() {
   static_assert(JobKey::kMaxJobs == 1 << 20);
   if (!last) return tl::make_unexpected(std::move(last.error()));
   recovery.next_task = *last + 1;
+  // By its number: a time beyond the others may come from a clock that was wrong.
+  auto newest = db_->integer("SELECT ifnull((SELECT created_ms FROM task ORDER BY seq DESC LIMIT 1), 0)");
+  if (!newest) return tl::make_unexpected(std::move(newest.error()));
+  recovery.newest_ms = *newest;
   if (auto done = read_open_tasks(recovery); !done) return tl::make_unexpected(std::move(done.error()));
   for (TaskRecord& record : recovery.open) {
     if (auto done = read_outcomes(record); !done) return tl::make_unexpected(std::move(done.error()));
