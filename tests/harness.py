@@ -139,24 +139,35 @@ def instance(phone):
 
 
 class Server:
-    """`drover serve` on a data folder, until closed; may be started again. `settings`: more of its environment."""
+    """`drover serve` on a data folder, until closed; may be started again.
 
-    def __init__(self, folder, *arguments, settings=None):
+    `binary` and `settings`, a dict of environment variables, are for a server that is not the usual one.
+    """
+
+    def __init__(self, folder, *arguments, binary=DROVER, settings=None):
         self.folder = folder
         self.data = os.path.join(folder, "data")
         self.log_path = os.path.join(folder, "server.log")
         self.arguments = arguments
+        self.binary = binary
         self.settings = settings or {}
         self.process = None
         self.start()
 
     def start(self, *more):
+        self.launch(*more)
+        self.wait_ready()
+
+    def launch(self, *more):
+        """Starts it, and does not wait until it is ready."""
         if self.process:
             no_zombie(self.process)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [DROVER, "serve", "--json", "--http-port", "0", "--data-dir", self.data, *self.arguments, *more],
+                [self.binary, "serve", "--json", "--http-port", "0", "--data-dir", self.data, *self.arguments, *more],
                 stdout=subprocess.PIPE, stderr=log, env=environment(**self.settings))
+
+    def wait_ready(self):
         try:
             self.ready = json.loads(read_line(self.process.stdout, self.process))
         except BaseException:

@@ -1,14 +1,10 @@
 #!/usr/bin/env python3
-"""The server is killed in the midst of everything, again and again: what it accepted is there afterwards, ends, and is
-begun at most once. The phones, which are another process, keep the journal that proves it."""
+"""What stopping and starting do to tasks, one case at a time. crash_test.py has all of them at once, at random."""
 
-import collections
-import http.client
 import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 import unittest
 
@@ -16,116 +12,6 @@ from harness import (DROVER, PATIENCE, PATIENCE_FACTOR, Client, Server, environm
                      until)
 
 INTERRUPTED = ("lost", "DROVER.JOB.INTERRUPTED")
-
-
-class Sender(threading.Thread):
-    """Sends tasks, one after the other, until the server is gone. `accepted`: those that it was told are."""
-
-    def __init__(self, server, token, name, commands, phones):
-        super().__init__(name=name, daemon=True)
-        self.client = Client(server, token)
-        self.commands = commands
-        self.phones = phones
-        self.accepted = {}  # task id -> command
-        self.ended = {}     # task id -> its jobs, as they were shown when it had ended
-        self.refused = []
-
-    def run(self):
-        try:
-            for number, command in enumerate(self.commands):
-                answer = self.client.post("/v1/instances/async-command",
-                                          {"command": command, "instance_ids": self.phones})
-                if answer.status != 200:
-                    self.refused.append(answer)
-                    return
-                task = answer.json["data"]["task_id"]
-                self.accepted[task] = command
-                if number % 4 == 0:
-                    shown = self.client.get("/api/v1/tasks/" + task).json
-                    if shown["state"] == "finished":
-                        self.ended[task] = self.client.jobs(task)
-        except (OSError, http.client.HTTPException, ValueError):
-            pass  # killed
-        finally:
-            self.client.close()
-
-
-class Killed(unittest.TestCase):
-    ROUNDS = 5
-    PHONES = 20
-    SENDERS = 4
-
-    def test_at_most_once_and_nothing_is_lost(self):
-        self.sim, self.server = started(self, self.PHONES)
-        self.token = self.server.token()
-        accepted, ended = {}, {}
-        for number in range(self.ROUNDS):
-            done, shown = self.round(number)
-            accepted.update(done)
-            ended.update(shown)
-            self.server.start()
-            with Client(self.server, self.token) as client:
-                for task in accepted:  # at once, and not only when all has been put in order
-                    self.assertEqual(client.get("/v1/instances/tasks/" + task).status, 200, "an accepted task is gone")
-        self.server.wait_online(self.PHONES)
-        self.verify(accepted, ended)
-
-    def round(self, number):
-        """Sends from several connections, some to a few phones, and kills the server while they do."""
-        senders = []
-        for sender in range(self.SENDERS):
-            # One sends what ends at once, the others what is running at any moment.
-            pause = "" if sender == 0 else "sleep 0.01; "
-            commands = ["%secho kill-%d-%d-%d" % (pause, number, sender, command) for command in range(60)]
-            first = sender * 3
-            senders.append(Sender(self.server, self.token, "sender-%d" % sender, commands,
-                                  [instance(phone) for phone in range(first, first + 5 + 3 * (sender % 3))]))
-        for sender in senders:
-            sender.start()
-        # At a moment that has nothing to do with what the server does, except that it is in the midst of it.
-        enough = 10 + 8 * number
-        until(lambda: min(len(sender.accepted) for sender in senders) >= enough or
-              not any(sender.is_alive() for sender in senders), "%d tasks each are accepted" % enough)
-        self.server.kill()
-        accepted, ended = {}, {}
-        for sender in senders:
-            sender.join(PATIENCE)
-            self.assertFalse(sender.is_alive())
-            self.assertEqual(sender.refused, [])
-            accepted.update(sender.accepted)
-            ended.update(sender.ended)
-        return accepted, ended
-
-    def verify(self, accepted, ended):
-        results = collections.Counter()
-        interrupted = collections.Counter()
-        with Client(self.server, self.token) as client:
-            for task, command in accepted.items():
-                jobs = client.wait_task(task)
-                if task in ended:
-                    self.assertEqual(jobs, ended[task], "an end that was shown has changed")
-                for job in jobs:
-                    result = (job["state"], job["error_code"])
-                    results[result] += 1
-                    phone = int(job["instance_id"][-5:])
-                    if result == INTERRUPTED:
-                        interrupted[phone] += 1
-                        self.assertIsNone(job["exit_code"])
-                    else:
-                        self.assertEqual(result, ("succeeded", ""), job)
-                        self.assertEqual(job["shown"], command.rpartition("echo ")[2] + "\n")
-        begun = collections.Counter((phone, command) for _, phone, command in self.sim.begun() if "kill-" in command)
-        self.assertEqual([(key, count) for key, count in begun.items() if count > 1], [], "begun more than once")
-        with Client(self.server, self.token) as client:
-            for task, command in accepted.items():
-                for job in client.jobs(task):
-                    if job["state"] == "succeeded":
-                        self.assertEqual(begun[int(job["instance_id"][-5:]), command], 1)
-        # Had nothing been running and nothing waiting at the kills, this would have shown nothing.
-        self.assertGreater(results[INTERRUPTED], self.ROUNDS)
-        self.assertGreater(len(accepted), self.ROUNDS * self.SENDERS * 10)
-        # A phone runs one job at a time: all others had not begun, and must have run.
-        self.assertLessEqual(max(interrupted.values()), self.ROUNDS)
 
 
 class Queued(unittest.TestCase):

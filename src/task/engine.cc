@@ -9,6 +9,7 @@
 
 #include "task/engine_impl.h"
 #include "task/outcomes.h"
+#include "task/planted.h"
 
 namespace drover::task {
 namespace {
@@ -78,6 +79,11 @@ void EngineImpl::accept_now(NewTask request, Done<LiveTaskPtr> done) {
   const auto jobs = static_cast<std::uint32_t>(opened->phases.size());
   for (std::uint32_t i = 0; i < jobs; ++i) queue_job(opened, i);
   if (jobs == 0) turn_.finish(opened, opened->task.created_ms);
+  if (planted("answer-before-commit")) {
+    opened->live = std::make_shared<LiveTask>(opened->task);
+    board_.add(opened->live);
+    std::exchange(done, [](const auto&) {})(opened->live);
+  }
   turn_.accept(opened, std::move(done));
   metrics_.tasks.Increment();
   want_flush();
@@ -112,6 +118,7 @@ void EngineImpl::end_job(const JobRef& job, store::JobOutcome outcome) {
   // Nobody is shown a job that took less than no time because the clock was set back.
   outcome.ended_ms = std::max(outcome.ended_ms, outcome.begun_ms);
   const std::int64_t now = outcome.ended_ms;
+  if (planted("show-before-commit") && job.task->live) job.task->live->ended(job.index, outcome);
   turn_.end(job, std::move(outcome));
   if (--job.task->open_jobs == 0) turn_.finish(job.task, now);
   want_flush();
@@ -236,7 +243,11 @@ void EngineImpl::recover(store::Recovery recovery) {
         metrics_.open.Decrement();
       } else if (const auto it = begun.find(job.key().packed()); it != begun.end()) {
         ++interrupted_jobs;
-        end_job(job, interrupted(it->second, now));
+        if (planted("run-again")) {
+          job.phase() = Phase::kReady;
+          continue;
+        }
+        end_job(job, planted("interrupted-as-cancelled") ? cancelled(now) : interrupted(it->second, now));
       } else {
         ++going_on;
       }
@@ -256,9 +267,11 @@ void EngineImpl::recover(store::Recovery recovery) {
       if (task->live) tasks.push_back(task);
     }
     std::sort(tasks.begin(), tasks.end(), [](const auto& a, const auto& b) { return a->seq < b->seq; });
+    if (planted("forget-order")) std::reverse(tasks.begin(), tasks.end());
     for (const OpenTaskPtr& task : tasks) {
       for (std::uint32_t i = 0; i < task->phases.size(); ++i) {
-        if (task->phases[i] == Phase::kQueued) queue_job(task, i);
+        if (task->phases[i] == Phase::kQueued && !planted("forget-queued")) queue_job(task, i);
+        if (task->phases[i] == Phase::kReady && planted("run-again")) lane_of({task, i})->current = {task, i};
       }
     }
   });

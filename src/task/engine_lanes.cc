@@ -4,6 +4,7 @@
 
 #include "task/engine_impl.h"
 #include "task/outcomes.h"
+#include "task/planted.h"
 
 namespace drover::task {
 
@@ -49,6 +50,7 @@ void EngineImpl::on_phone_removed(fleet::Phone& phone) {
 void EngineImpl::want_turn(Lane& lane) {
   if (lane.wants_turn || lane.current || lane.queue.empty() || lane.phone->link() == nullptr) return;
   lane.wants_turn = true;
+  if (planted("send-before-commit")) begin_next(lane);
   begin_queue_.push(lane.phone->project(), lane.phone->slot());
   want_flush();
 }
@@ -59,6 +61,10 @@ void EngineImpl::begin_next(Lane& lane) {
   if (lane.phone == nullptr || lane.current || lane.phone->link() == nullptr) return;
   lane.current = lane.queue.pop();
   if (!lane.current) return;
+  if (planted("send-before-commit") && lane.current.task->live) {
+    turn_.batch.begun.push_back({lane.current.key(), loop_.clock().unix_ms()});
+    return start_current(lane);
+  }
   lane.current.phase() = Phase::kBeginning;
   turn_.begin(lane.current, lane.phone->slot(), loop_.clock().unix_ms());
 }
