@@ -102,6 +102,7 @@ class Link final : public std::enable_shared_from_this<Link>, private SessionDri
   Timer timer_;
   SteadyTime timer_at_ = SteadyTime::max();
   std::unique_ptr<ConnectionOptions> options_;  // until the TCP connection is there
+  std::unique_ptr<Resolver> resolver_;          // while a name is looked up
   Millis handshake_timeout_;
   Stage stage_ = Stage::kConnecting;
   bool disposed_ = false;
@@ -131,17 +132,17 @@ void Link::start() {
 }
 
 void Link::resolve(const std::string& host, std::uint16_t port) {
-  auto resolver = std::make_shared<Resolver>(loop_.context());
-  resolver->async_resolve(host, std::to_string(port), Tcp::resolver::numeric_service,
-                          [self = shared_from_this(), resolver](const ErrorCode& error,
-                                                                const Tcp::resolver::results_type& results) {
-                            if (self->stage_ != Stage::kConnecting) return;
-                            if (error || results.empty())
-                              return self->close(make_error(Errc::kUnreachable, error.message()));
-                            auto endpoints = std::make_shared<Endpoints>();
-                            for (const auto& result : results) endpoints->push_back(result.endpoint());
-                            self->try_endpoints(endpoints, 0);
-                          });
+  resolver_ = std::make_unique<Resolver>(loop_.context());
+  resolver_->async_resolve(
+      host, std::to_string(port), Tcp::resolver::numeric_service,
+      [self = shared_from_this()](const ErrorCode& error, const Tcp::resolver::results_type& results) {
+        if (self->stage_ != Stage::kConnecting) return;
+        self->resolver_.reset();
+        if (error || results.empty()) return self->close(make_error(Errc::kUnreachable, error.message()));
+        auto endpoints = std::make_shared<Endpoints>();
+        for (const auto& result : results) endpoints->push_back(result.endpoint());
+        self->try_endpoints(endpoints, 0);
+      });
 }
 
 void Link::try_endpoints(const std::shared_ptr<const Endpoints>& endpoints, std::size_t index) {
@@ -293,6 +294,8 @@ void Link::dispose() {
 void Link::release() {
   stage_ = Stage::kClosed;
   timer_.cancel();
+  // All names are looked up by one thread, in turn: one that nobody waits for any more is left out.
+  resolver_.reset();
   ErrorCode ignored;
   socket_.close(ignored);
 }

@@ -10,13 +10,6 @@
 #include "base/loop.h"
 
 namespace drover::fleet {
-namespace {
-
-// Handshakes at once. Each costs the node a signature and a few packets; more at once only makes all of them
-// late.
-constexpr unsigned kTriesAtOnce = 256;
-
-}  // namespace
 
 Fleet::Fleet(Loop& loop, store::Store& store, std::shared_ptr<const adb::KeyRing> keys,
              prometheus::Registry& registry)
@@ -46,18 +39,19 @@ void Fleet::drop(Phone& phone, std::string why) {
 Phone* Fleet::find(std::int64_t project, std::string_view id) {
   const auto phones = projects_.find(project);
   if (phones == projects_.end()) return nullptr;
-  const auto it = phones->second.find(id);
-  return it == phones->second.end() ? nullptr : it->second;
+  const auto it = phones->second.by_id.find(id);
+  return it == phones->second.by_id.end() ? nullptr : it->second;
 }
 
-std::vector<Phone*> Fleet::phones(std::int64_t project) {
-  std::vector<Phone*> out;
-  const auto phones = projects_.find(project);
-  if (phones == projects_.end()) return out;
-  out.reserve(phones->second.size());
-  for (const auto& [id, phone] : phones->second) out.push_back(phone);
-  std::sort(out.begin(), out.end(), [](const Phone* a, const Phone* b) { return a->id() < b->id(); });
-  return out;
+const std::vector<Phone*>& Fleet::phones(std::int64_t project) {
+  static const std::vector<Phone*> none;
+  const auto it = projects_.find(project);
+  if (it == projects_.end()) return none;
+  std::vector<Phone*>& phones = it->second.in_order;
+  if (!std::exchange(it->second.sorted, true)) {
+    std::sort(phones.begin(), phones.end(), [](const Phone* a, const Phone* b) { return a->id() < b->id(); });
+  }
+  return phones;
 }
 
 void Fleet::put(std::vector<store::Instance> instances, Done<> done) {
@@ -104,6 +98,7 @@ void Fleet::remove(std::int64_t project, std::string id, Done<> done) {
 void Fleet::list(std::int64_t project, std::function<void(std::vector<PhoneView>)> done) {
   loop_.post([this, project, done = std::move(done)] {
     std::vector<PhoneView> views;
+    views.reserve(phones(project).size());
     for (const Phone* phone : phones(project)) views.push_back(phone->view());
     done(std::move(views));
   });
@@ -143,17 +138,20 @@ void Fleet::add(store::Instance instance) {
   PhoneEvents& events = *this;
   slots_[slot] = std::make_unique<Phone>(loop_, std::move(instance), std::move(*address), slot, events);
   Phone& phone = *slots_[slot];
-  projects_[phone.project()].emplace(phone.id(), &phone);
+  Project& home = projects_[phone.project()];
+  home.by_id.emplace(phone.id(), &phone);
+  home.in_order.push_back(&phone);
+  home.sorted = false;
   metrics_.links[static_cast<std::size_t>(phone.state())]->Increment();
   events_->on_phone_added(phone);
-  waiting_.push_back(slot);
+  waiting_.push(slot, false);
 }
 
 // What waits for the phone goes on waiting for it at its new address.
 void Fleet::move(Phone& phone, store::Instance instance, Address address) {
   events_->on_link_cut(phone);
   phone.move(std::move(instance), std::move(address));
-  waiting_.push_back(phone.slot());
+  waiting_.push(phone.slot(), false);
 }
 
 void Fleet::erase(Phone& phone) {
@@ -161,7 +159,9 @@ void Fleet::erase(Phone& phone) {
   events_->on_link_cut(phone);
   events_->on_phone_removed(phone);
   metrics_.links[static_cast<std::size_t>(phone.state())]->Decrement();
-  projects_[phone.project()].erase(phone.id());
+  Project& home = projects_[phone.project()];
+  home.by_id.erase(phone.id());
+  std::erase(home.in_order, &phone);
   const std::unique_ptr<Phone> gone = std::move(slots_[slot]);
   free_slots_.push_back(slot);
   gone->close();
@@ -179,25 +179,23 @@ void Fleet::on_link_changed(Phone& phone, LinkState before) {
 }
 
 void Fleet::on_wants_try(Phone& phone) {
-  waiting_.push_back(phone.slot());
+  waiting_.push(phone.slot(), phone.failing());
   begin_tries();
 }
 
 void Fleet::on_try_over(Phone&) {
-  --tries_;
+  waiting_.over();
   begin_tries();
 }
 
 void Fleet::on_refused(Phone& phone) { events_->on_refused(phone); }
 
 void Fleet::begin_tries() {
-  while (tries_ < kTriesAtOnce && !waiting_.empty()) {
-    const std::uint32_t slot = waiting_.front();
-    waiting_.pop_front();
-    if (slots_[slot] == nullptr || !slots_[slot]->idle()) continue;
-    ++tries_;
+  while (const auto slot = waiting_.pop()) {
+    if (slots_[*slot] == nullptr || !slots_[*slot]->idle()) continue;
+    waiting_.begun();
     metrics_.tries.Increment();
-    slots_[slot]->connect(keys_);
+    slots_[*slot]->connect(keys_);
   }
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "fleet/errc.h"
 #include "fleet/metrics.h"
 #include "fleet/phone.h"
+#include "fleet/try_queue.h"
 #include "store/store.h"
 
 namespace drover::fleet {
@@ -57,8 +57,8 @@ class Fleet final : private PhoneEvents {
   void drop(Phone& phone, std::string why);
 
   Phone* find(std::int64_t project, std::string_view id);
-  // Every phone of the project, in the order of their ids.
-  std::vector<Phone*> phones(std::int64_t project);
+  // Every phone of the project, in the order of their ids. Valid until one is added or removed.
+  const std::vector<Phone*>& phones(std::int64_t project);
 
   template <typename T = void>
   using Done = std::function<void(Result<T>)>;
@@ -79,7 +79,11 @@ class Fleet final : private PhoneEvents {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
-  using ById = std::unordered_map<std::string, Phone*, Hash, std::equal_to<>>;
+  struct Project {
+    std::unordered_map<std::string, Phone*, Hash, std::equal_to<>> by_id;
+    std::vector<Phone*> in_order;
+    bool sorted = true;  // in_order is put into order when it is next asked for
+  };
 
   void on_link_changed(Phone& phone, LinkState before) override;
   void on_wants_try(Phone& phone) override;
@@ -98,9 +102,8 @@ class Fleet final : private PhoneEvents {
 
   std::vector<std::unique_ptr<Phone>> slots_;  // null where a phone was removed
   std::vector<std::uint32_t> free_slots_;
-  std::unordered_map<std::int64_t, ById> projects_;
-  std::deque<std::uint32_t> waiting_;  // slots of phones that want a try; may name phones that are gone
-  unsigned tries_ = 0;                 // under way
+  std::unordered_map<std::int64_t, Project> projects_;
+  TryQueue waiting_;  // may name phones that are gone
   bool stopped_ = false;
 };
 

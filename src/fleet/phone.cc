@@ -1,8 +1,5 @@
 #include "fleet/phone.h"
 
-#include <algorithm>
-#include <cmath>
-#include <random>
 #include <utility>
 
 #include "adb/errc.h"
@@ -11,26 +8,12 @@
 namespace drover::fleet {
 namespace {
 
-// The pause before a try after `failures` in a row, as gRPC's connection backoff has it: it grows by 1.6 to a
-// limit, with 20% of jitter, so that 10,000 phones of one host that restarts do not come back in step.
-constexpr double kFirstPauseMs = 500;
-constexpr double kGrowth = 1.6;
-constexpr double kLongestPauseMs = 30'000;
-constexpr double kJitter = 0.2;
-
 // A link that held this long was a good one: its end begins a new count of failures.
 constexpr Millis kGoodLink{5'000};
 
 // A try that takes longer is waiting for the phone rather than working, and no longer keeps others from
 // theirs.
-constexpr Millis kSlowTry{1'000};
-
-Millis pause_after(unsigned failures) {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  const double base = std::min(kLongestPauseMs, kFirstPauseMs * std::pow(kGrowth, failures));
-  std::uniform_real_distribution<double> jitter(1 - kJitter, 1 + kJitter);
-  return Millis(static_cast<Millis::rep>(base * jitter(random)));
-}
+constexpr Millis kSlowTry{250};
 
 LinkState state_after(const Error& why) {
   if (why.code == adb::Errc::kUnauthorized || why.code == adb::Errc::kTlsRequired)
@@ -84,6 +67,7 @@ void Phone::connect(const std::shared_ptr<const adb::KeyRing>& keys) {
 
 void Phone::drop(std::string why) {
   if (state_ != LinkState::kOnline) return;
+  count_end();
   link_.reset();
   become(LinkState::kOffline, std::move(why));
   retry_later();
@@ -98,7 +82,7 @@ void Phone::move(store::Instance instance, Address address) {
   // First of all: close() may let this very phone begin its next try.
   instance_ = std::move(instance);
   address_ = std::move(address);
-  failures_ = 0;
+  backoff_.reset();
   close();
   become(LinkState::kConnecting, {});
 }
@@ -110,8 +94,7 @@ void Phone::on_online(const adb::Banner& banner) {
 }
 
 void Phone::on_closed(const Error& why) {
-  const bool was_good = state_ == LinkState::kOnline && loop_.clock().steady() - since_ >= kGoodLink;
-  if (was_good) failures_ = 0;
+  count_end();
   link_.reset();
   become(state_after(why), why.message);
   end_try();
@@ -133,9 +116,15 @@ void Phone::end_try() {
   if (std::exchange(trying_, false)) events_.on_try_over(*this);
 }
 
-void Phone::retry_later() {
-  loop_.schedule(timer_, pause_after(failures_));
-  if (failures_ < 0xff) ++failures_;
+void Phone::retry_later() { loop_.schedule(timer_, backoff_.pause()); }
+
+// Of a link or a try, while state_ still tells which.
+void Phone::count_end() {
+  if (state_ == LinkState::kOnline && loop_.clock().steady() - since_ >= kGoodLink) {
+    backoff_.reset();
+  } else {
+    backoff_.failed();
+  }
 }
 
 void Phone::on_timer() {

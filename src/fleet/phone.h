@@ -8,6 +8,7 @@
 #include "adb/connection.h"
 #include "base/timer_wheel.h"
 #include "fleet/address.h"
+#include "fleet/backoff.h"
 #include "store/types.h"
 
 namespace drover {
@@ -77,6 +78,8 @@ class Phone final : private adb::ConnectionEvents {
 
   // Begins a try, as on_wants_try asked for.
   void connect(const std::shared_ptr<const adb::KeyRing>& keys);
+  // Its last try came to nothing: it does not go before those that may succeed.
+  bool failing() const { return backoff_.failing(); }
   // Neither linked nor trying.
   bool idle() const { return link_ == nullptr; }
   // Ends the link of a phone that answers but does not work, with a pause before the next try. Not from
@@ -93,6 +96,7 @@ class Phone final : private adb::ConnectionEvents {
   void become(LinkState state, std::string why);
   void end_try();
   void retry_later();
+  void count_end();
   void on_timer();
 
   Loop& loop_;
@@ -106,7 +110,7 @@ class Phone final : private adb::ConnectionEvents {
   std::int64_t since_ms_ = 0;  // for people
   SteadyTime since_;           // the same moment, for us
   std::uint32_t slot_;
-  std::uint8_t failures_ = 0;  // in a row
+  Backoff backoff_;
   LinkState state_ = LinkState::kConnecting;
   bool trying_ = false;
 };
