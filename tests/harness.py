@@ -201,9 +201,10 @@ class Server:
             no_zombie(self.process)
             raise AssertionError("the server ended by itself with %d:\n%s" %
                                  (self.process.returncode, self.log()[-4000:]))
-        # What still runs is of no interest any more: the second signal says so.
+        # What still runs is of no interest any more: the second signal says so. It is another one, since two of the
+        # same may be delivered as one.
         self.process.send_signal(signal.SIGTERM)
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGINT)
         try:
             code = self.process.wait(PATIENCE)
         finally:

@@ -21,12 +21,18 @@ std::string body_of(std::string_view code, std::string_view message) {
   return body;
 }
 
+std::string_view code_of(unsigned status) {
+  if (status >= 500) return code::kInternal;
+  return status == 429 ? code::kTooManyRequests : code::kBadParameter;
+}
+
 // The status for what another room refused; 500 for what it does not foresee.
 unsigned status_of(const std::error_code& code) {
   if (code == task::Errc::kQueueFull || code == task::Errc::kDraining || code == task::Errc::kNotStored ||
       code == store::Errc::kUnavailable || code == store::Errc::kClosed) {
     return 503;
   }
+  if (code == task::Errc::kProjectFull) return 429;
   if (code == task::Errc::kNotFound || code == fleet::Errc::kNotFound || code == identity::Errc::kNotFound ||
       code == store::Errc::kNotFound) {
     return 404;
@@ -52,22 +58,20 @@ Refusal refusal_of(const Error& error) {
     spdlog::error("a request failed: {} ({})", error.message, error.code.message());
     return {500, code::kInternal, "internal error"};
   }
-  return {status, status == 503 ? code::kInternal : code::kBadParameter, error.message};
+  return {status, code_of(status), error.message};
 }
 
 http::Response refuse(const Refusal& refusal) {
   http::Response response = json_answer(body_of(refusal.code, refusal.message));
   response.status = refusal.status;
-  if (refusal.status == 503) response.headers.emplace_back("Retry-After", kRetryAfter);
+  if (refusal.status == 503 || refusal.status == 429)
+    response.headers.emplace_back("Retry-After", kRetryAfter);
   return response;
 }
 
 std::string error_body(unsigned status, std::string_view message) {
-  std::string_view code = code::kBadParameter;
-  if (status == 404 || status == 405) code = code::kNoSuchPath;
-  if (status == 429) code = code::kTooManyRequests;
-  if (status >= 500) code = code::kInternal;
-  return body_of(code, message);
+  if (status == 404 || status == 405) return body_of(code::kNoSuchPath, message);
+  return body_of(code_of(status), message);
 }
 
 http::Response json_answer(std::string body) {

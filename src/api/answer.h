@@ -35,11 +35,11 @@ using Checked = tl::expected<T, Refusal>;
 tl::unexpected<Refusal> bad_parameter(std::string message);
 // 404, of a thing within the project.
 Refusal not_found(std::string message);
-// What another room refused: 400, 404 or 503 by its code. Anything unforeseen is logged and becomes a plain
-// 500.
+// What another room refused: 400, 404, 429 or 503 by its code. Anything unforeseen is logged and becomes a
+// plain 500.
 Refusal refusal_of(const Error& error);
 
-// Bodies are {"error_code":"...","error_msg":"..."}. 503 has Retry-After.
+// Bodies are {"error_code":"...","error_msg":"..."}. 429 and 503 have Retry-After.
 http::Response refuse(const Refusal& refusal);
 // The same for errors that the HTTP server itself answers.
 std::string error_body(unsigned status, std::string_view message);

@@ -5,6 +5,7 @@
 #include "api/health.h"
 #include "api/koophone/koophone.h"
 #include "api/native/native.h"
+#include "api/reads.h"
 #include "api/waiting.h"
 
 namespace drover::api {
@@ -14,13 +15,24 @@ struct Api::Running {
           store::Store& store, prometheus::Registry& registry, ApiOptions options)
       : thread(clock, "api"),
         waiting(thread.loop()),
-        services{clock,    engine,        fleet,   identity,          store,
-                 registry, thread.loop(), waiting, options.sync_wait, std::move(options.ready)} {}
+        reads(thread.loop()),
+        services{clock,
+                 engine,
+                 fleet,
+                 identity,
+                 store,
+                 registry,
+                 thread.loop(),
+                 waiting,
+                 reads,
+                 options.sync_wait,
+                 std::move(options.ready)} {}
   // Before what runs on it goes.
   ~Running() { thread.join(); }
 
   LoopThread thread;
   Waiting waiting;
+  Reads reads;
   Services services;
 };
 

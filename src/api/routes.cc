@@ -1,7 +1,10 @@
 #include "api/routes.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
+
+#include "api/reads.h"
 
 namespace drover::api {
 namespace {
@@ -18,19 +21,38 @@ bool is_json(std::string_view content_type) {
   return rest.empty() || rest.front() == ';' || rest.front() == ' ';
 }
 
+Checked<identity::Principal> let_in(const Services& services, const http::Request& request, Access access,
+                                    Needs needs) {
+  Checked<identity::Principal> who = admit(request, services.identity, access);
+  if (!who || needs != Needs::kRoom) return who;
+  if (auto room = services.engine.may_accept(who->project); !room)
+    return tl::unexpected(refusal_of(room.error()));
+  return who;
+}
+
 }  // namespace
 
-void Routes::add(http::Method method, std::string pattern, Access access, Handler handler,
+void Routes::add(http::Method method, std::string pattern, Access access, Handler handler, Needs needs,
                  http::RouteOptions options) {
   added_.push_back({method, pattern, access});
-  const auto handle = [&services = services_, access, handler](const http::Request& request,
-                                                               const http::Responder& respond) {
-    const Checked<identity::Principal> who = admit(request, services.identity, access);
+  options.keep_body = needs == Needs::kTurn;
+  options.refuse_early = [&services = services_, access,
+                          needs](const http::Request& request) -> std::optional<http::Response> {
+    const Checked<identity::Principal> who = let_in(services, request, access, needs);
+    if (who) return std::nullopt;
+    return refuse(who.error());
+  };
+  const auto handle = [&services = services_, access, needs, handler](const http::Request& request,
+                                                                      const http::Responder& respond) {
+    const Checked<identity::Principal> who = let_in(services, request, access, needs);
     if (!who) return respond(refuse(who.error()));
     if (!request.body().empty() && !is_json(request.header("Content-Type").value_or("application/json"))) {
       return respond(refuse({415, code::kBadParameter, "Content-Type must be application/json"}));
     }
-    handler(services, request, respond, *who);
+    if (needs != Needs::kTurn) return handler(services, request, respond, *who);
+    services.reads.enter(who->project, respond, [&services, &request, respond, who = *who, handler] {
+      handler(services, request, respond, who);
+    });
   };
   router_.add(method, std::move(pattern), handle, options);
 }

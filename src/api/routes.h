@@ -13,13 +13,21 @@ namespace drover::api {
 // Runs on an HTTP thread, for who was admitted: must not block, nor throw.
 using Handler = void (*)(Services&, const http::Request&, const http::Responder&, const identity::Principal&);
 
+// What a request needs before it is worth reading and carrying out.
+enum class Needs {
+  kNothing,
+  kRoom,  // in the project's queue of jobs: else it is refused before its body is parsed, a large one before
+          // it is read
+  kTurn,  // among the Reads
+};
+
 class Routes {
  public:
   // Both outlive the requests.
   Routes(http::Router& router, Services& services) : router_(router), services_(services) {}
 
   void add(http::Method method, std::string pattern, Access access, Handler handler,
-           http::RouteOptions options = {});
+           Needs needs = Needs::kNothing, http::RouteOptions options = {});
 
   // What was added, for tests that have to visit every route.
   struct Added {

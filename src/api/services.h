@@ -17,6 +17,7 @@ class Registry;
 
 namespace drover::api {
 
+class Reads;
 class Waiting;
 
 struct Services {
@@ -29,6 +30,7 @@ struct Services {
   // The API's own thread: long answers are written there, so that they hold up neither jobs nor commits.
   Loop& loop;
   Waiting& waiting;
+  Reads& reads;
   Millis sync_wait;                 // how long a sync-command waits for its jobs
   std::function<Result<>()> ready;  // whether this node takes requests, and if not why
 };

@@ -1,6 +1,9 @@
 #include "api/waiting.h"
 
 #include <iterator>
+#include <map>
+#include <memory>
+#include <string>
 #include <utility>
 
 namespace drover::api {
@@ -8,13 +11,24 @@ namespace {
 
 constexpr Millis kSweepPause{1000};
 
+http::Response shared(http::Response response) {
+  if (response.shared_body) return response;
+  response.shared_body = std::make_shared<const std::string>(std::move(response.body));
+  response.body.clear();
+  return response;
+}
+
 }  // namespace
 
 Waiting::Waiter::Waiter(const task::LiveTaskPtr& what, http::Responder to, Render how)
     : task(what), respond(std::move(to)), render(how), patience([this] { answer(); }) {}
 
 void Waiting::Waiter::answer() {
-  if (!std::exchange(answered, true)) respond(render(task));
+  if (!answered) answer(render(task));
+}
+
+void Waiting::Waiter::answer(http::Response response) {
+  if (!std::exchange(answered, true)) respond(std::move(response));
 }
 
 void Waiting::answer(task::LiveTaskPtr task, Millis patience, http::Responder respond, Render render) {
@@ -48,7 +62,14 @@ void Waiting::add(const task::LiveTaskPtr& task, Millis patience, http::Responde
 void Waiting::finished(const task::LiveTask* task) {
   const auto it = entries_.find(task);
   if (it == entries_.end()) return;
-  for (Waiter& waiter : it->second.waiters) waiter.answer();
+  // However many wait, a long answer is made once.
+  std::map<Render, http::Response> made;
+  for (Waiter& waiter : it->second.waiters) {
+    if (waiter.answered) continue;
+    const auto [answer, first] = made.try_emplace(waiter.render);
+    if (first) answer->second = shared(waiter.render(it->second.task));
+    waiter.answer(answer->second);
+  }
   entries_.erase(it);
 }
 

@@ -31,6 +31,7 @@ class Waiting {
   struct Waiter {
     Waiter(const task::LiveTaskPtr& task, http::Responder respond, Render render);
     void answer();
+    void answer(http::Response response);
 
     const task::LiveTaskPtr& task;  // the entry's
     http::Responder respond;

@@ -23,6 +23,8 @@ struct Config {
     std::int64_t port = 8580;
     std::int64_t threads = 1;
     bool access_log = true;
+    std::int64_t max_connections = 10'000;
+    std::int64_t memory = std::int64_t{512} << 20;
   } http;
 
   struct Adb {
@@ -33,6 +35,8 @@ struct Config {
     std::int64_t max_output = std::int64_t{1} << 20;
     std::int64_t output_memory = std::int64_t{512} << 20;
     std::int64_t max_queued = 2'000'000;
+    std::int64_t max_queued_per_project = 1'000'000;
+    std::int64_t queue_memory = std::int64_t{1} << 30;
     std::int64_t cache_bytes = std::int64_t{256} << 20;
   } jobs;
 

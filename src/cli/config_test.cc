@@ -57,12 +57,14 @@ TEST_F(ConfigTest, DefaultsStandWithoutAnySource) {
 TEST_F(ConfigTest, EveryKeyCanBeSetInTheFile) {
   write(R"(data_dir = "/srv/drover"
 drain_timeout_s = 5
-http = { address = "::1", port = 0, threads = 2, access_log = false }
+http = { address = "::1", port = 0, threads = 2, access_log = false, max_connections = 3, memory = 2097152 }
 adb.key = "/srv/key"
 [jobs]
 max_output = 2048
 output_memory = 1048576
 max_queued = 7
+max_queued_per_project = 6
+queue_memory = 3145728
 cache_bytes = 0
 [retention]
 days = 1
@@ -83,6 +85,10 @@ format = "json"
   EXPECT_EQ(loaded->config.jobs.max_output, 2048);
   EXPECT_EQ(loaded->config.jobs.output_memory, 1048576);
   EXPECT_EQ(loaded->config.jobs.max_queued, 7);
+  EXPECT_EQ(loaded->config.jobs.max_queued_per_project, 6);
+  EXPECT_EQ(loaded->config.jobs.queue_memory, 3145728);
+  EXPECT_EQ(loaded->config.http.max_connections, 3);
+  EXPECT_EQ(loaded->config.http.memory, 2097152);
   EXPECT_EQ(loaded->config.jobs.cache_bytes, 0);
   EXPECT_EQ(loaded->config.retention.days, 1);
   EXPECT_EQ(loaded->config.retention.jobs, 1000);

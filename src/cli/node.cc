@@ -24,7 +24,6 @@
 namespace drover::cli {
 namespace {
 
-constexpr std::size_t kMaxConnections = 10'000;
 constexpr std::size_t kOtherDescriptors = 128;  // database, log, threads' event descriptors
 constexpr Millis kAnswerPatience{5'000};        // for requests that are under way when the server stops
 
@@ -48,7 +47,7 @@ class NodeImpl final : public Node {
   ~NodeImpl() override { NodeImpl::stop(); }
 
   Result<> build(std::size_t descriptors) {
-    connections_ = std::min(kMaxConnections, descriptors / 4);
+    connections_ = std::min(static_cast<std::size_t>(config_.http.max_connections), descriptors / 4);
     const std::size_t taken = connections_ + kOtherDescriptors;
     phones_ = descriptors > taken ? descriptors - taken : 0;
     spdlog::info("descriptors: {} in all, enough for {} phones and {} HTTP connections", descriptors, phones_,
@@ -144,8 +143,8 @@ class NodeImpl final : public Node {
     options.max_output = static_cast<std::size_t>(config_.jobs.max_output);
     options.output_memory = static_cast<std::size_t>(config_.jobs.output_memory);
     options.max_queued_jobs = static_cast<std::uint64_t>(config_.jobs.max_queued);
-    options.max_queued_jobs_per_project =
-        std::min(options.max_queued_jobs_per_project, options.max_queued_jobs);
+    options.max_queued_jobs_per_project = static_cast<std::uint64_t>(config_.jobs.max_queued_per_project);
+    options.queue_memory = static_cast<std::size_t>(config_.jobs.queue_memory);
     options.cache_bytes = static_cast<std::size_t>(config_.jobs.cache_bytes);
     return options;
   }
@@ -170,6 +169,7 @@ class NodeImpl final : public Node {
     server.unix_socket = config_.socket();
     server.threads = static_cast<unsigned>(config_.http.threads);
     server.max_connections = connections_;
+    server.body_memory = server.answer_memory = static_cast<std::size_t>(config_.http.memory / 2);
     server.access_log = config_.http.access_log;
     Result<std::unique_ptr<http::Server>> started = http::Server::start(clock_, server, router_, registry_);
     if (!started) return Failure(started.error());

@@ -72,12 +72,11 @@ void run(StopSignals& signals) {
   }
 }
 
-// Waits until `over` says so, the time has passed or another signal has come.
+// Waits until `over` says so, the time has passed or a second signal has come, be it together with the first.
 template <typename Over>
 void wait_for(Over over, StopSignals& signals, Millis patience) {
-  const unsigned first = signals.count();
   const SteadyTime end = std::chrono::steady_clock::now() + patience;
-  while (!over() && signals.count() == first && std::chrono::steady_clock::now() < end) {
+  while (!over() && signals.count() == 1 && std::chrono::steady_clock::now() < end) {
     signals.wait(kLogPause);
     flush_log();
   }

@@ -38,7 +38,9 @@ AccessLog::AccessLog(bool enabled) : enabled_(enabled), logger_(spdlog::default_
 
 void AccessLog::write(const AccessEntry& entry) {
   if (!enabled_) return;
-  const auto level = entry.status >= 500 ? spdlog::level::warn : spdlog::level::info;
+  // Under overload 503 is what most clients get, and each line at warn is written at once.
+  const bool fault = entry.status >= 500 && entry.status != 503;
+  const auto level = fault ? spdlog::level::warn : spdlog::level::info;
   if (!logger_->should_log(level)) return;
 
   line_.clear();

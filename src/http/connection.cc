@@ -20,6 +20,8 @@ constexpr std::uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLET;
 // A client that always has more to send lets others in after this many reads and requests.
 constexpr unsigned kStepsPerTurn = 32;
 constexpr Millis kLingerFor{2'000};
+// A client that takes less of an answer than this within the write timeout has stopped reading.
+constexpr std::size_t kLeastTaken = 16 * 1024;
 // nginx's number for "the client closed its connection"; in log and metrics only.
 constexpr unsigned kClientGone = 499;
 
@@ -110,12 +112,12 @@ bool Connection::read_request() {
   unparsed_ = false;
   switch (exchange_->parse()) {
     case Exchange::Step::kMore:
-      return receive();
+      return charge_body() ? receive() : true;
     case Exchange::Step::kHead:
       head_arrived();
       break;
     case Exchange::Step::kComplete:
-      dispatch();
+      if (charge_body()) dispatch();
       break;
     case Exchange::Step::kBad:
       refuse_early(exchange_->refusal().status, exchange_->refusal().message);
@@ -182,8 +184,33 @@ void Connection::head_arrived() {
   if (exchange_->content_length() > max_body) {
     return refuse(413, "the body is too large: at most " + std::to_string(max_body) + " bytes");
   }
+  if (exchange_->body_is_large()) {
+    if (route->options.refuse_early) {
+      if (auto refusal = route->options.refuse_early(*exchange_)) return refuse(std::move(*refusal));
+    }
+    const Shared& shared = worker_.shared();
+    if (shared.body_bytes + exchange_->content_length() > shared.options.body_memory) {
+      return refuse(503, "the server is receiving as many large bodies as it may");
+    }
+  }
   if (exchange_->expect()) heed_expectation();
 }
+
+// Counts what the body takes. False if that is too much, and the request was refused.
+bool Connection::charge_body() {
+  const std::size_t size = exchange_->body_memory();
+  if (size <= body_charge_) return true;
+  Shared& shared = worker_.shared();
+  shared.body_bytes += size - body_charge_;
+  body_charge_ = size;
+  if (shared.body_bytes <= shared.options.body_memory) return true;
+  refuse_early(503, "the server is receiving as many large bodies as it may");
+  exchange_->drop_body();
+  release_body();
+  return false;
+}
+
+void Connection::release_body() { worker_.shared().body_bytes -= std::exchange(body_charge_, 0); }
 
 const Route* Connection::find_route() {
   const Router::Impl::Node* node = exchange_->route(worker_.shared().router);
@@ -227,6 +254,10 @@ void Connection::dispatch() {
   }
   worker_.set_in_handler(false);
   in_handler_ = false;
+  if (body_charge_ > 0 && !worker_.shared().router.routes[route_]->options.keep_body) {
+    exchange_->drop_body();
+    release_body();
+  }
 }
 
 // --- answering
@@ -254,13 +285,17 @@ void Connection::answer(std::optional<Response> response) {
 // A request that is refused once its header is known. If its body is still to come, the connection ends with
 // it.
 void Connection::refuse(unsigned status, std::string_view message, std::string allow) {
+  Response response = make_error(status, message);
+  if (!allow.empty()) response.headers.emplace_back("Allow", std::move(allow));
+  refuse(std::move(response));
+}
+
+void Connection::refuse(Response response) {
   if (exchange_->body_is_here()) {
     exchange_->parse();
   } else {
     unread_ = true;
   }
-  Response response = make_error(status, message);
-  if (!allow.empty()) response.headers.emplace_back("Allow", std::move(allow));
   set_answer(std::move(response));
 }
 
@@ -294,7 +329,6 @@ void Connection::set_answer(Response response) {
 bool Connection::write_answer() {
   const std::string_view head = exchange_->answer_head;
   const std::string_view body = send_body_ ? body_of(response_) : std::string_view();
-  bool progress = !write_armed_;
   while (sent_ < head.size() + body.size()) {
     const std::string_view head_left = head.substr(std::min(sent_, head.size()));
     const std::string_view body_left = body.substr(sent_ - std::min(sent_, head.size()));
@@ -306,9 +340,8 @@ bool Connection::write_answer() {
     const ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
     if (sent > 0) {
       sent_ += static_cast<std::size_t>(sent);
-      progress = true;
     } else if (errno == EAGAIN) {
-      wait_to_write(progress);
+      wait_to_write();
       return false;
     } else if (errno != EINTR) {
       close();
@@ -319,16 +352,27 @@ bool Connection::write_answer() {
   return true;
 }
 
-void Connection::wait_to_write(bool progress) {
-  if (progress) expect_before(now_ + worker_.options().write_timeout);
+void Connection::wait_to_write() {
+  if (!write_armed_ || sent_ - taken_ >= kLeastTaken) {
+    taken_ = sent_;
+    expect_before(now_ + worker_.options().write_timeout);
+    if (write_armed_) worker_.slow_reader_took(slow_reader_);
+  }
   if (write_armed_) return;
   write_armed_ = true;
   worker_.poller().modify(fd_, kReadEvents | EPOLLOUT, *this);
+  answer_charge_ = send_body_ ? body_of(response_).size() : 0;
+  slow_reader_ = worker_.add_slow_reader(*this, answer_charge_);
+}
+
+void Connection::stop_waiting_to_write() {
+  if (!std::exchange(write_armed_, false)) return;
+  worker_.remove_slow_reader(slow_reader_, answer_charge_);
 }
 
 void Connection::answer_written() {
   if (write_armed_) {
-    write_armed_ = false;
+    stop_waiting_to_write();
     worker_.poller().modify(fd_, kReadEvents, *this);
   }
   if (continuing_) {
@@ -339,7 +383,7 @@ void Connection::answer_written() {
   now_ = worker_.now();
   record(response_.status);
   response_.shared_body.reset();
-  response_.body = {};
+  std::string().swap(response_.body);  // assigning an empty one would keep the memory
   if (!keep_) {
     // Closing with unread input resets the connection, and the client may lose the answer.
     if (unread_ || readable_) return linger();
@@ -347,6 +391,7 @@ void Connection::answer_written() {
     return close();
   }
   exchange_->next();
+  release_body();
   route_ = worker_.shared().metrics.unmatched();
   phase_ = Phase::kReading;
   unparsed_ = exchange_->begun();
@@ -372,6 +417,7 @@ void Connection::record(unsigned status) {
 void Connection::linger() {
   release_exchange();
   ::shutdown(fd_, SHUT_WR);
+  release_body();
   phase_ = Phase::kLingering;
   expect_before(now_ + kLingerFor);
 }
@@ -392,6 +438,11 @@ bool Connection::discard_input() {
   return true;
 }
 
+void Connection::cut_off() {
+  reset_at_close();
+  close();
+}
+
 void Connection::drain() {
   if (phase_ == Phase::kReading && !begun()) close();
 }
@@ -403,9 +454,11 @@ void Connection::close() {
   phase_ = Phase::kClosed;
   gone_ = true;
   timer_.cancel();
+  stop_waiting_to_write();
+  release_body();
   worker_.poller().remove(fd_, *this);
   ::close(std::exchange(fd_, -1));
-  response_ = {};
+  (void)std::exchange(response_, {});
   if (!handling) release_exchange();
   worker_.shared().closed(over_limit_);
   worker_.forget(*this);

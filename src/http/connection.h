@@ -37,6 +37,8 @@ class Connection final : public Poller::Watcher, public std::enable_shared_from_
   void drain();
   // At once. The handler that is under way, if any, keeps its request.
   void close();
+  // The same, and the kernel forgets what the client has not taken.
+  void cut_off();
 
   // Any thread.
   void give_answer(std::optional<Response> response);
@@ -71,11 +73,15 @@ class Connection final : public Poller::Watcher, public std::enable_shared_from_
   void dispatch();
 
   void refuse(unsigned status, std::string_view message, std::string allow = {});
+  void refuse(Response response);
   void refuse_early(unsigned status, std::string_view message);
+  bool charge_body();
+  void release_body();
   Response make_error(unsigned status, std::string_view message) const;
   void set_answer(Response response);
   bool write_answer();
-  void wait_to_write(bool progress);
+  void wait_to_write();
+  void stop_waiting_to_write();
   void answer_written();
   void record(unsigned status);
 
@@ -117,6 +123,10 @@ class Connection final : public Poller::Watcher, public std::enable_shared_from_
   Response response_;
   bool send_body_ = false;
   std::size_t sent_ = 0;
+  std::size_t taken_ = 0;          // of these, when the client was last seen to take some
+  std::size_t body_charge_ = 0;    // counted in Shared::body_bytes
+  std::size_t answer_charge_ = 0;  // counted in Shared::answer_bytes while write_armed_
+  Worker::SlowReaders::iterator slow_reader_{};
 
   Timer timer_;
   SteadyTime deadline_ = SteadyTime::max();

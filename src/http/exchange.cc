@@ -153,6 +153,21 @@ bool Exchange::body_is_here() const {
   return !parser_.head().chunked && parser_.head().content_length <= filled_ - head_end_;
 }
 
+bool Exchange::body_is_large() const {
+  return parser_.head().chunked || parser_.head().content_length > capacity_ - head_end_;
+}
+
+void Exchange::drop_body() {
+  if (body_.capacity() <= kBodyRoom) return;
+  free_body();
+}
+
+// Assigning an empty string would keep the memory.
+void Exchange::free_body() {
+  std::string().swap(body_);
+  body_view_ = {};
+}
+
 Exchange::Step Exchange::parse_sized() {
   if (!gathering_) {
     const std::uint64_t length = parser_.head().content_length;
@@ -223,7 +238,7 @@ void Exchange::next() {
 void Exchange::clear() {
   begin_ = at_ = filled_ = 0;
   begin_message();
-  if (body_.capacity() > kKeptBody) body_ = {};
+  if (body_.capacity() > kKeptBody) free_body();
 }
 
 Method Exchange::method() const { return routed_method(verb_).value_or(Method::kGet); }

@@ -57,6 +57,12 @@ class Exchange final : public Request {
   std::uint64_t content_length() const { return parser_.head().content_length; }
   // Nothing of the body is still to come, so that refusing the request does not cost the connection.
   bool body_is_here() const;
+  // The body will not fit into the buffer that every request has.
+  bool body_is_large() const;
+  // Memory that the body takes beside that buffer.
+  std::size_t body_memory() const { return body_.empty() ? 0 : body_.capacity(); }
+  // Gives that memory back if it is much; the body cannot be read any more.
+  void drop_body();
   // No byte of the body has come.
   bool body_not_begun() const { return filled_ == head_end_; }
   void set_max_body(std::size_t bytes) { max_body_ = bytes; }
@@ -102,6 +108,7 @@ class Exchange final : public Request {
   Step parse_sized();
   Step parse_chunked();
   void begin_message();
+  void free_body();
 
   // [begin_, at_) has been parsed, [at_, filled_) not yet. While a body comes in, [begin_, head_end_) stays
   // in place, for the header's views.

@@ -22,6 +22,9 @@ namespace {
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::size_t kMostTurnedAway = 64;
 constexpr Millis kPause{100};
+// Bytes of an answer that the kernel takes ahead of the client: what is beyond is ours, and counted. Else
+// slow readers would fill the memory that the kernel has for all of TCP, the phones' links included.
+constexpr int kMostUnsent = 256 * 1024;
 
 // Both kinds of address behind the one type that the calls take.
 union Address {
@@ -148,7 +151,7 @@ void Listener::on_ready(std::uint32_t) {
 // False when there is nothing more to accept for now.
 bool Listener::accept_one() {
   Shared& shared = worker_.shared();
-  if (shared.over_limit >= kMostTurnedAway) {
+  if (!socket_.local() && shared.over_limit >= kMostTurnedAway) {
     pause();
     return false;
   }
@@ -170,6 +173,7 @@ bool Listener::accept_one() {
   if (!accepted.local) {
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMostUnsent, sizeof(kMostUnsent));
   }
   shared.opened(accepted.over_limit);
   deliver_(std::move(accepted));

@@ -14,8 +14,9 @@ namespace drover::http {
 
 enum class Method { kGet, kPost, kPut, kDelete };
 
-// Valid until its Responder is called; views point into the connection's buffer. Handlers that answer later
-// copy what they need.
+// Valid until its Responder is called, the body only while the handler runs (but see
+// RouteOptions::keep_body); views point into the connection's buffer. Handlers that answer later copy what
+// they need.
 class Request {
  public:
   virtual ~Request() = default;
@@ -60,6 +61,8 @@ class Responder {
   // reset shows it: a client that closed looks like one that has merely said that it will send no more, and
   // such a one still gets its answer.
   bool abandoned() const;
+  // Keeps `what` until the answer is given, or will never be. Once, before copies go to other threads.
+  void hold(std::shared_ptr<const void> what) const;
 
  private:
   std::shared_ptr<Sink> sink_;

@@ -26,6 +26,11 @@ Metrics::Metrics(prometheus::Registry& registry, const Router::Impl& router)
                .Help("Bytes sent to HTTP clients")
                .Register(registry)
                .Add({})),
+      slow_readers_closed(prometheus::BuildCounter()
+                              .Name("drover_http_slow_readers_closed_total")
+                              .Help("HTTP clients closed because too many answers waited to be read")
+                              .Register(registry)
+                              .Add({})),
       requests_(prometheus::BuildCounter()
                     .Name("drover_http_requests_total")
                     .Help("HTTP requests answered, by route, method and status code")

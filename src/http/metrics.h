@@ -4,6 +4,7 @@
 //   answer drover_http_request_duration_seconds{route}        first byte of a request to last byte of its
 //   answer drover_http_connections                            open now drover_http_received_bytes_total,
 //   drover_http_sent_bytes_total
+//   drover_http_slow_readers_closed_total                     to make room for other answers
 //
 // `route` is the pattern, or "unmatched" for all unknown paths together.
 #pragma once
@@ -38,6 +39,7 @@ class Metrics {
   prometheus::Gauge& connections;
   prometheus::Counter& received;
   prometheus::Counter& sent;
+  prometheus::Counter& slow_readers_closed;
 
  private:
   std::vector<std::string> patterns_;

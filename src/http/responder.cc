@@ -9,9 +9,12 @@ Responder::Sink::~Sink() {
 }
 
 void Responder::operator()(Response response) const {
-  if (!sink_->answered.exchange(true, std::memory_order_relaxed))
-    sink_->connection->give_answer(std::move(response));
+  if (sink_->answered.exchange(true, std::memory_order_relaxed)) return;
+  sink_->connection->give_answer(std::move(response));
+  sink_->held.reset();
 }
+
+void Responder::hold(std::shared_ptr<const void> what) const { sink_->held = std::move(what); }
 
 bool Responder::abandoned() const { return sink_->connection->gone(); }
 

@@ -16,6 +16,7 @@ struct Responder::Sink {
 
   std::shared_ptr<Connection> connection;
   std::atomic<bool> answered{false};
+  std::shared_ptr<const void> held;
 };
 
 }  // namespace drover::http

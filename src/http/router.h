@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +15,10 @@ namespace drover::http {
 
 struct RouteOptions {
   std::size_t max_body = std::size_t{1} << 20;  // bytes; beyond that 413
+  // The handler reads the body also after it has returned. Else a large one's memory is given back then.
+  bool keep_body = false;
+  // Asked before a large body is read: an answer refuses the request. On an HTTP thread, as handlers are.
+  std::function<std::optional<Response>(const Request&)> refuse_early = {};
 };
 
 // Filled before the server starts, then immutable: any thread.

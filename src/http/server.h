@@ -29,8 +29,13 @@ struct ServerOptions {
   Millis header_timeout{10'000};                   // from a request's first byte to the end of its header
   Millis body_timeout{30'000};                     // for the whole body
   Millis idle_timeout{75'000};                     // between requests
-  Millis write_timeout{30'000};                    // for a client to take some of an answer
-  bool access_log = true;                          // a line a request at level info
+  Millis write_timeout{30'000};  // for a client to take 16 KiB of an answer, or the rest of it
+  // Large bodies of requests under way; beyond: 503, Retry-After, close.
+  std::size_t body_memory = std::size_t{256} << 20;
+  // Answers that their clients are slow to take; beyond: the client that took none of its for longest is
+  // closed.
+  std::size_t answer_memory = std::size_t{256} << 20;
+  bool access_log = true;  // a line a request at level info
 };
 
 class Server {

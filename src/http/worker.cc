@@ -1,5 +1,7 @@
 #include "http/worker.h"
 
+#include <iterator>
+
 #include "http/connection.h"
 
 namespace drover::http {
@@ -85,6 +87,22 @@ void Worker::record(std::size_t route, Verb verb, const AccessEntry& entry) {
   requests_.count(route, verb, entry.status, std::chrono::duration<double>(entry.duration).count());
   shared_.metrics.sent.Increment(static_cast<double>(entry.bytes));
   log_.write(entry);
+}
+
+Worker::SlowReaders::iterator Worker::add_slow_reader(Connection& connection, std::size_t bytes) {
+  slow_readers_.push_back(&connection);
+  const auto place = std::prev(slow_readers_.end());
+  shared_.answer_bytes += bytes;
+  while (shared_.answer_bytes > options().answer_memory && slow_readers_.front() != &connection) {
+    shared_.metrics.slow_readers_closed.Increment();
+    slow_readers_.front()->cut_off();
+  }
+  return place;
+}
+
+void Worker::remove_slow_reader(SlowReaders::iterator reader, std::size_t bytes) {
+  slow_readers_.erase(reader);
+  shared_.answer_bytes -= bytes;
 }
 
 void Worker::forget(Connection& connection) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -41,7 +42,9 @@ struct Shared {
   const Router::Impl& router;
   Metrics metrics;
   std::atomic<std::size_t> open{0};
-  std::atomic<std::size_t> over_limit{0};  // of these, only open to be told that there are too many
+  std::atomic<std::size_t> over_limit{0};    // of these, only open to be told that there are too many
+  std::atomic<std::size_t> body_bytes{0};    // of options.body_memory
+  std::atomic<std::size_t> answer_bytes{0};  // of options.answer_memory
 
  private:
   std::mutex mutex_;
@@ -87,6 +90,14 @@ class Worker {
   void record(std::size_t route, Verb verb, const AccessEntry& entry);
   bool in_handler() const { return in_handler_; }
   void set_in_handler(bool in) { in_handler_ = in; }
+  // Connections whose answers wait for room, the one that took none of its for longest first.
+  using SlowReaders = std::list<Connection*>;
+  // With an answer of so many bytes. May close others for it.
+  SlowReaders::iterator add_slow_reader(Connection& connection, std::size_t bytes);
+  void slow_reader_took(SlowReaders::iterator reader) {
+    slow_readers_.splice(slow_readers_.end(), slow_readers_, reader);
+  }
+  void remove_slow_reader(SlowReaders::iterator reader, std::size_t bytes);
   // Destroys the connection once nothing of it is running.
   void forget(Connection& connection);
 
@@ -102,6 +113,7 @@ class Worker {
   std::vector<std::unique_ptr<Exchange>> spare_;
   std::vector<std::shared_ptr<Connection>> connections_;  // each knows its place
   std::vector<std::shared_ptr<Connection>> forgotten_;
+  SlowReaders slow_readers_;
   bool draining_ = false;
   bool in_handler_ = false;
 };

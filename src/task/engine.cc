@@ -19,6 +19,8 @@ constexpr Millis kCommitPatience{200};
 // Jobs that are ended in one turn of the loop when a whole task is over: others get their turns in between.
 constexpr std::uint32_t kEndsPerTurn = 4096;
 
+Place place_of(const NewTask& task) { return {task.targets.size(), memory_of(task.command, task.targets)}; }
+
 std::uint32_t step_end(const OpenTask& task, std::uint32_t first) {
   return first + std::min(kEndsPerTurn, static_cast<std::uint32_t>(task.phases.size()) - first);
 }
@@ -34,11 +36,15 @@ EngineImpl::EngineImpl(Loop& loop, fleet::Fleet& fleet, store::Store& store, Eng
       metrics_(registry),
       board_(options.cache_bytes),
       output_budget_(options.output_memory),
+      admission_({options.max_queued_jobs, options.queue_memory},
+                 {options.max_queued_jobs_per_project, options.queue_memory / 2}),
       retry_timer_([this] { flush(); }) {
   fleet_.set_events(*this);
 }
 
 void EngineImpl::accept(NewTask task, Done<LiveTaskPtr> done) {
+  const Place place = place_of(task);
+  if (auto entered = admission_.enter(task.project, place); !entered) return done(Failure(entered.error()));
   loop_.post([this, task = std::move(task), done = std::move(done)]() mutable {
     accept_now(std::move(task), std::move(done));
   });
@@ -48,22 +54,19 @@ void EngineImpl::accept_for_all(NewTask task, Done<LiveTaskPtr> done) {
   loop_.post([this, task = std::move(task), done = std::move(done)]() mutable {
     task.targets.clear();
     for (const fleet::Phone* phone : fleet_.phones(task.project)) task.targets.push_back(phone->id());
+    if (auto entered = admission_.enter(task.project, place_of(task)); !entered) {
+      return done(Failure(entered.error()));
+    }
     accept_now(std::move(task), std::move(done));
   });
 }
 
-Result<> EngineImpl::admit(std::int64_t project, std::size_t jobs) const {
-  if (stopped_ || draining_) return failure(Errc::kDraining);
-  if (all_open_jobs_ + jobs > options_.max_queued_jobs) return failure(Errc::kQueueFull);
-  const auto mine = open_jobs_.find(project);
-  const std::uint64_t already = mine == open_jobs_.end() ? 0 : mine->second;
-  if (already + jobs > options_.max_queued_jobs_per_project) return failure(Errc::kQueueFull);
-  return {};
-}
-
+// It has its place already.
 void EngineImpl::accept_now(NewTask request, Done<LiveTaskPtr> done) {
-  if (auto admitted = admit(request.project, request.targets.size()); !admitted) {
-    return done(Failure(std::move(admitted.error())));
+  const Place place = place_of(request);
+  if (stopped_ || draining_) {
+    admission_.leave(request.project, place);
+    return done(failure(Errc::kDraining));
   }
   store::Task task;
   task.seq = next_task_++;
@@ -75,7 +78,7 @@ void EngineImpl::accept_now(NewTask request, Done<LiveTaskPtr> done) {
   task.start_deadline_s = request.start_deadline_s;
   task.run_timeout_s = request.run_timeout_s;
 
-  const OpenTaskPtr opened = open(std::move(task), Seconds(request.start_deadline_s));
+  const OpenTaskPtr opened = open(std::move(task), place, Seconds(request.start_deadline_s));
   const auto jobs = static_cast<std::uint32_t>(opened->phases.size());
   for (std::uint32_t i = 0; i < jobs; ++i) queue_job(opened, i);
   if (jobs == 0) turn_.finish(opened, opened->task.created_ms);
@@ -89,17 +92,16 @@ void EngineImpl::accept_now(NewTask request, Done<LiveTaskPtr> done) {
   want_flush();
 }
 
-OpenTaskPtr EngineImpl::open(store::Task task, Millis until_deadline) {
+OpenTaskPtr EngineImpl::open(store::Task task, Place place, Millis until_deadline) {
   const Id id = task.id;
   auto opened =
       std::make_shared<OpenTask>(std::move(task), loop_.clock().steady() + until_deadline, [this, id] {
         if (const auto it = open_.find(id); it != open_.end()) pass_deadline(OpenTaskPtr(it->second), 0);
       });
+  opened->memory = place.bytes;
   opened->accepted_at = loop_.clock().steady();
   loop_.schedule(opened->deadline_timer, until_deadline);
   open_.emplace(id, opened);
-  open_jobs_[opened->project] += opened->open_jobs;
-  all_open_jobs_ += opened->open_jobs;
   metrics_.open.Increment(opened->open_jobs);
   return opened;
 }
@@ -227,19 +229,23 @@ void EngineImpl::recover(store::Recovery recovery) {
     const std::int64_t left_ms =
         std::clamp<std::int64_t>(request.created_ms + deadline_ms - now, 0, deadline_ms);
     std::vector<bool> has_ended(request.targets.size());
-    for (std::size_t i = 0; i < record.outcomes.size(); ++i) has_ended[i] = record.outcomes[i].has_value();
+    Place place{request.targets.size(), memory_of(request.command, request.targets)};
+    for (std::size_t i = 0; i < record.outcomes.size(); ++i) {
+      has_ended[i] = record.outcomes[i].has_value();
+      if (has_ended[i]) place.bytes += memory_of(*record.outcomes[i]);
+    }
+    admission_.take(request.project, place);
 
     auto live = std::make_shared<LiveTask>(std::move(record));
     board_.add(live);
-    const OpenTaskPtr task = open(std::move(request), Millis(left_ms));
+    const OpenTaskPtr task = open(std::move(request), place, Millis(left_ms));
     task->live = std::move(live);
     for (std::uint32_t i = 0; i < has_ended.size(); ++i) {
       const JobRef job{task, i};
       if (has_ended[i]) {
         job.phase() = Phase::kEnded;
         --task->open_jobs;
-        --open_jobs_[task->project];
-        --all_open_jobs_;
+        admission_.leave(task->project, {1, 0});
         metrics_.open.Decrement();
       } else if (const auto it = begun.find(job.key().packed()); it != begun.end()) {
         ++interrupted_jobs;
@@ -280,6 +286,7 @@ void EngineImpl::recover(store::Recovery recovery) {
 void EngineImpl::drain(std::function<void()> done) {
   loop_.post([this, done = std::move(done)] {
     draining_ = true;
+    admission_.close();
     drained_ = done;
     check_drained();
   });
@@ -292,6 +299,7 @@ void EngineImpl::check_drained() {
 
 void EngineImpl::stop() {
   stopped_ = true;
+  admission_.close();
   retry_timer_.cancel();
   for (Lane& lane : lanes_) {
     lane.run.reset();

@@ -34,6 +34,9 @@ struct EngineOptions {
   std::size_t output_memory = std::size_t{512} << 20;  // for the output of all running jobs together
   std::uint64_t max_queued_jobs = 2'000'000;           // accepted and not ended, on this node
   std::uint64_t max_queued_jobs_per_project = 1'000'000;
+  // About what open tasks may take, counted until a task's last job has ended; one project may take half of
+  // it.
+  std::size_t queue_memory = std::size_t{1} << 30;
   std::size_t cache_bytes = std::size_t{256} << 20;  // finished tasks kept in memory
 };
 
@@ -56,7 +59,12 @@ class Engine {
 
   virtual ~Engine() = default;
 
-  // Any thread. Answers after the commit that makes the task durable.
+  // Any thread, and cheap: why any task of this project would be refused now. Asked before a request is
+  // parsed.
+  virtual Result<> may_accept(std::int64_t project) const = 0;
+
+  // Any thread. Answers after the commit that makes the task durable; a refusal for want of room (kQueueFull,
+  // kProjectFull, kDraining) may be told inside the call.
   virtual void accept(NewTask task, Done<LiveTaskPtr> done) = 0;
   // Any thread. The same for every instance that the project has at that moment, in the order of their ids.
   // With none, the task has no jobs and is finished at once.

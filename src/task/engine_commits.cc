@@ -84,11 +84,12 @@ void EngineImpl::publish(Turn& turn) {
   for (std::size_t i = 0; i < turn.ended.size(); ++i) {
     const JobRef& job = turn.ended[i];
     if (job.task->refused) continue;
-    --all_open_jobs_;
     metrics_.open.Decrement();
     metrics_.results[static_cast<std::size_t>(batch.ended[i].outcome.error)]->Increment();
     metrics_.latency.Observe(std::chrono::duration<double>(now - job.task->accepted_at).count());
-    --open_jobs_[job.task->project];
+    const std::uint64_t memory = memory_of(batch.ended[i].outcome);
+    job.task->memory += memory;
+    admission_.job_ended(job.task->project, memory);
     job.task->live->ended(job.index, std::move(batch.ended[i].outcome));
   }
   for (std::size_t i = 0; i < turn.finished.size(); ++i) {
@@ -96,6 +97,7 @@ void EngineImpl::publish(Turn& turn) {
     if (task->refused) continue;
     task->live->finish(batch.finished[i].at_ms);
     board_.finished(task->live);
+    admission_.leave(task->project, {0, task->memory});
     open_.erase(task->live->task().id);
   }
   for (auto& [task, done] : turn.accepted) done(task->live);
@@ -118,8 +120,7 @@ void EngineImpl::take_back(Turn& turn) {
     task->refused = true;
     task->deadline_timer.cancel();
     std::fill(task->phases.begin(), task->phases.end(), Phase::kEnded);
-    open_jobs_[task->project] -= task->phases.size();
-    all_open_jobs_ -= task->phases.size();
+    admission_.leave(task->project, {task->phases.size(), task->memory});
     metrics_.open.Decrement(static_cast<double>(task->phases.size()));
   }
   for (std::size_t i = 0; i < turn.accepted.size(); ++i) open_.erase(batch.accepted[i].id);

@@ -10,6 +10,7 @@
 
 #include "base/id.h"
 #include "base/loop.h"
+#include "task/admission.h"
 #include "task/begin_queue.h"
 #include "task/engine.h"
 #include "task/lane.h"
@@ -23,6 +24,7 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
   EngineImpl(Loop& loop, fleet::Fleet& fleet, store::Store& store, EngineOptions options,
              prometheus::Registry& registry);
 
+  Result<> may_accept(std::int64_t project) const override { return admission_.check(project); }
   void accept(NewTask task, Done<LiveTaskPtr> done) override;
   void accept_for_all(NewTask task, Done<LiveTaskPtr> done) override;
   void cancel(std::int64_t project, const Id& task, Done<> done) override;
@@ -36,8 +38,7 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
  private:
   // engine.cc: tasks come, end, are cancelled.
   void accept_now(NewTask task, Done<LiveTaskPtr> done);
-  Result<> admit(std::int64_t project, std::size_t jobs) const;
-  OpenTaskPtr open(store::Task task, Millis until_deadline);
+  OpenTaskPtr open(store::Task task, Place place, Millis until_deadline);
   void queue_job(const OpenTaskPtr& task, std::uint32_t index);
   void pass_deadline(const OpenTaskPtr& task, std::uint32_t first);
   void end_job(const JobRef& job, store::JobOutcome outcome);
@@ -75,8 +76,7 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
   IdMaker ids_;
   std::int64_t next_task_ = 1;
   std::unordered_map<Id, OpenTaskPtr> open_;
-  std::unordered_map<std::int64_t, std::uint64_t> open_jobs_;  // by project
-  std::uint64_t all_open_jobs_ = 0;
+  Admission admission_;
 
   std::vector<Lane> lanes_;  // by the phone's slot
   BeginQueue begin_queue_;

@@ -12,6 +12,8 @@ class Category final : public std::error_category {
     switch (static_cast<Errc>(code)) {
       case Errc::kQueueFull:
         return "the queue is full; try again when jobs have ended";
+      case Errc::kProjectFull:
+        return "this project's share of the queue is full; try again when some of its jobs have ended";
       case Errc::kDraining:
         return "this node is stopping";
       case Errc::kNotStored:

@@ -6,11 +6,12 @@
 namespace drover::task {
 
 enum class Errc {
-  kQueueFull = 1,  // as many jobs are waiting as this node (or project) may hold
+  kQueueFull = 1,  // this node holds as many jobs, or as much memory of open tasks, as it may
   kDraining,       // the node is stopping
   kNotStored,      // the store failed: nothing was accepted
   kNotFound,       // no such task in this project
   kLinkCut,        // a user removed the instance, or gave it a new address, while its command ran
+  kProjectFull,    // the project holds as much of the queue as one project may
 };
 
 std::error_code make_error_code(Errc code);

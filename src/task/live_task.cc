@@ -67,8 +67,9 @@ void LiveTask::begun(std::uint32_t index) {
 }
 
 void LiveTask::ended(std::uint32_t index, JobOutcome outcome) {
-  outcome.out = {};
-  outcome.err = {};
+  // Assigning empty ones would keep their memory.
+  (void)std::exchange(outcome.out, {});
+  (void)std::exchange(outcome.err, {});
   auto kept = std::make_unique<const JobOutcome>(std::move(outcome));
   const std::lock_guard lock(mutex_);
   if (states_[index] == JobState::kRunning) --counts_.running;

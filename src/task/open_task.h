@@ -42,7 +42,8 @@ struct OpenTask {
   std::uint32_t run_timeout_s;
   std::int64_t project;
   std::vector<Phase> phases;
-  std::uint32_t open_jobs;  // not yet in phase kEnded
+  std::uint32_t open_jobs;   // not yet in phase kEnded
+  std::uint64_t memory = 0;  // what it holds of the queue's memory
   bool cancelled = false;
   bool refused = false;  // it could not be stored, and nobody was told of it
   SteadyTime accepted_at{};

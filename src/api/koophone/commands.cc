@@ -4,6 +4,7 @@
 #include "api/koophone/command_request.h"
 #include "api/koophone/koophone.h"
 #include "api/koophone/task_answer.h"
+#include "api/reads.h"
 #include "api/rules.h"
 #include "api/waiting.h"
 
@@ -59,7 +60,21 @@ void show_found(Services& services, task::LiveTaskPtr task, Seconds wait, const 
                 "task_id must be of a task of at most " + grouped(kMostJobsInAnswer) + " jobs, this has " +
                     grouped(static_cast<std::int64_t>(jobs)) + "; read it through /api/v1/tasks"}));
   }
-  services.waiting.answer(std::move(task), wait, respond, render_task);
+  if (wait > Seconds::zero() && !task->finished()) {
+    return services.waiting.answer(std::move(task), wait, respond, render_task);
+  }
+  services.loop.post([task = std::move(task), respond] { respond(render_task(task)); });
+}
+
+// A task that is not in memory, or whose answer is long.
+void show_in_turn(Services& services, std::int64_t project, const Id& id, Seconds wait,
+                  const http::Responder& respond) {
+  services.reads.enter(project, respond, [&services, project, id, wait, respond] {
+    services.engine.find(project, id, [&services, respond, wait](Result<task::LiveTaskPtr> found) {
+      if (!found) return respond(refuse(refusal_of(found.error())));
+      show_found(services, std::move(*found), wait, respond);
+    });
+  });
 }
 
 void show_task(Services& services, const http::Request& request, const http::Responder& respond,
@@ -72,20 +87,17 @@ void show_task(Services& services, const http::Request& request, const http::Res
   if (task::LiveTaskPtr task = services.engine.find_in_memory(who.project, *id)) {
     const bool now = task->finished() || *wait == Seconds::zero();
     if (now && task->task().targets.size() <= kMostInstances) return respond(render_task(task));
-    return show_found(services, std::move(task), *wait, respond);
+    if (!now) return show_found(services, std::move(task), *wait, respond);
   }
-  services.engine.find(who.project, *id, [&services, respond, wait = *wait](Result<task::LiveTaskPtr> found) {
-    if (!found) return respond(refuse(refusal_of(found.error())));
-    show_found(services, std::move(*found), wait, respond);
-  });
+  show_in_turn(services, who.project, *id, *wait, respond);
 }
 
 }  // namespace
 
 void add_command_routes(Routes& routes) {
   using http::Method;
-  routes.add(Method::kPost, "/v1/instances/async-command", Access::kChange, async_command);
-  routes.add(Method::kPost, "/v1/instances/sync-command", Access::kChange, sync_command);
+  routes.add(Method::kPost, "/v1/instances/async-command", Access::kChange, async_command, Needs::kRoom);
+  routes.add(Method::kPost, "/v1/instances/sync-command", Access::kChange, sync_command, Needs::kRoom);
   routes.add(Method::kGet, "/v1/instances/tasks/{task_id}", Access::kRead, show_task);
 }
 

@@ -58,7 +58,7 @@ void list_instances(Services& services, const http::Request& request, const http
 
 void add_query_routes(Routes& routes) {
   routes.add(http::Method::kPost, "/v1/instances/batch-query-status", Access::kRead, query_status);
-  routes.add(http::Method::kGet, "/v1/instances/batch-query", Access::kRead, list_instances);
+  routes.add(http::Method::kGet, "/v1/instances/batch-query", Access::kRead, list_instances, Needs::kTurn);
 }
 
 }  // namespace drover::api::koophone

@@ -82,8 +82,9 @@ void remove_instance(Services& services, const http::Request& request, const htt
 
 void add_instance_routes(Routes& routes) {
   using http::Method;
-  routes.add(Method::kGet, "/api/v1/instances", Access::kRead, list_instances);
-  routes.add(Method::kPost, "/api/v1/instances", Access::kChange, put_instances, {.max_body = kMaxBody});
+  routes.add(Method::kGet, "/api/v1/instances", Access::kRead, list_instances, Needs::kTurn);
+  routes.add(Method::kPost, "/api/v1/instances", Access::kChange, put_instances, Needs::kTurn,
+             {.max_body = kMaxBody});
   routes.add(Method::kDelete, "/api/v1/instances/{instance_id}", Access::kChange, remove_instance);
 }
 

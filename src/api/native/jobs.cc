@@ -175,10 +175,10 @@ void show_stderr(Services& services, const http::Request& request, const http::R
 
 void add_job_routes(Routes& routes) {
   using http::Method;
-  routes.add(Method::kGet, "/api/v1/tasks/{task_id}/jobs", Access::kRead, list_jobs);
-  routes.add(Method::kGet, "/api/v1/jobs/{job_id}", Access::kRead, show_job);
-  routes.add(Method::kGet, "/api/v1/jobs/{job_id}/stdout", Access::kRead, show_stdout);
-  routes.add(Method::kGet, "/api/v1/jobs/{job_id}/stderr", Access::kRead, show_stderr);
+  routes.add(Method::kGet, "/api/v1/tasks/{task_id}/jobs", Access::kRead, list_jobs, Needs::kTurn);
+  routes.add(Method::kGet, "/api/v1/jobs/{job_id}", Access::kRead, show_job, Needs::kTurn);
+  routes.add(Method::kGet, "/api/v1/jobs/{job_id}/stdout", Access::kRead, show_stdout, Needs::kTurn);
+  routes.add(Method::kGet, "/api/v1/jobs/{job_id}/stderr", Access::kRead, show_stderr, Needs::kTurn);
 }
 
 }  // namespace drover::api::native

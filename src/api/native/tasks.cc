@@ -7,6 +7,7 @@
 #include "api/native/requests.h"
 #include "api/native/task_list.h"
 #include "api/native/task_text.h"
+#include "api/reads.h"
 #include "api/rules.h"
 #include "api/waiting.h"
 
@@ -69,11 +70,16 @@ void show_task(Services& services, const http::Request& request, const http::Res
                const Principal& who) {
   const auto wait = query_wait(request);
   if (!wait) return respond(refuse(wait.error()));
-  find_task(services, who, request.path_parameter("task_id"), respond,
-            [&services, respond, wait = *wait](const task::LiveTaskPtr& task) {
-              if (wait == Seconds::zero() || task->finished()) return respond(render_task(task));
-              services.waiting.answer(task, wait, respond, render_task);
-            });
+  const auto show = [&services, respond, wait = *wait](const task::LiveTaskPtr& task) {
+    if (wait == Seconds::zero() || task->finished()) return respond(render_task(task));
+    services.waiting.answer(task, wait, respond, render_task);
+  };
+  const auto id = Id::parse(request.path_parameter("task_id"));
+  if (!id) return respond(refuse(not_found("no such task in this project")));
+  if (const auto task = services.engine.find_in_memory(who.project, *id)) return show(task);
+  services.reads.enter(who.project, respond, [&services, &request, who, respond, show] {
+    find_task(services, who, request.path_parameter("task_id"), respond, show);
+  });
 }
 
 void cancel_task(Services& services, const http::Request& request, const http::Responder& respond,
@@ -89,8 +95,9 @@ void cancel_task(Services& services, const http::Request& request, const http::R
 
 void add_task_routes(Routes& routes) {
   using http::Method;
-  routes.add(Method::kPost, "/api/v1/tasks", Access::kChange, create_task, {.max_body = kMaxBody});
-  routes.add(Method::kGet, "/api/v1/tasks", Access::kRead, show_tasks);
+  routes.add(Method::kPost, "/api/v1/tasks", Access::kChange, create_task, Needs::kRoom,
+             {.max_body = kMaxBody});
+  routes.add(Method::kGet, "/api/v1/tasks", Access::kRead, show_tasks, Needs::kTurn);
   routes.add(Method::kGet, "/api/v1/tasks/{task_id}", Access::kRead, show_task);
   routes.add(Method::kPost, "/api/v1/tasks/{task_id}/cancel", Access::kChange, cancel_task);
 }

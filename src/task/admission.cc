@@ -1,0 +1,93 @@
+#include "task/admission.h"
+
+#include "task/errc.h"
+
+namespace drover::task {
+namespace {
+
+// An open task with its places in the tables, its timer and its waiters; a job in its task and in its lane.
+// Measured with 200,000 queued tasks of one job and 1,000 of 100, rounded up.
+constexpr std::uint64_t kTaskBytes = 1536;
+constexpr std::uint64_t kJobBytes = 112;
+constexpr std::size_t kInPlace = 15;  // characters that a string holds without memory of its own
+constexpr std::uint64_t kAllocation = 16;
+
+std::uint64_t text_bytes(const std::string& text) {
+  return text.size() > kInPlace ? text.size() + kAllocation : 0;
+}
+
+bool fits(Place used, Place more, Place limit) {
+  return used.jobs + more.jobs <= limit.jobs && used.bytes + more.bytes <= limit.bytes;
+}
+
+}  // namespace
+
+std::uint64_t memory_of(const std::string& command, const std::vector<std::string>& targets) {
+  std::uint64_t bytes = kTaskBytes + text_bytes(command) + targets.size() * kJobBytes;
+  for (const std::string& target : targets) bytes += text_bytes(target);
+  return bytes;
+}
+
+std::uint64_t memory_of(const store::JobOutcome& outcome) {
+  return sizeof outcome + kAllocation + text_bytes(outcome.message) + text_bytes(outcome.shown);
+}
+
+Result<> Admission::allowed(std::int64_t project, Place place) const {
+  if (closed_) return failure(Errc::kDraining);
+  if (!fits(all_, place, limit_)) return failure(Errc::kQueueFull);
+  const auto mine = projects_.find(project);
+  if (!fits(mine == projects_.end() ? Place() : mine->second, place, limit_per_project_)) {
+    return failure(Errc::kProjectFull);
+  }
+  return {};
+}
+
+void Admission::add(std::int64_t project, Place place) {
+  all_.jobs += place.jobs;
+  all_.bytes += place.bytes;
+  Place& mine = projects_[project];
+  mine.jobs += place.jobs;
+  mine.bytes += place.bytes;
+}
+
+Result<> Admission::enter(std::int64_t project, Place place) {
+  const std::lock_guard lock(mutex_);
+  auto good = allowed(project, place);
+  if (good) add(project, place);
+  return good;
+}
+
+Result<> Admission::check(std::int64_t project) const {
+  const std::lock_guard lock(mutex_);
+  return allowed(project, {1, kTaskBytes + kJobBytes});
+}
+
+void Admission::take(std::int64_t project, Place place) {
+  const std::lock_guard lock(mutex_);
+  add(project, place);
+}
+
+void Admission::leave(std::int64_t project, Place place) {
+  const std::lock_guard lock(mutex_);
+  all_.jobs -= place.jobs;
+  all_.bytes -= place.bytes;
+  Place& mine = projects_[project];
+  mine.jobs -= place.jobs;
+  mine.bytes -= place.bytes;
+}
+
+void Admission::job_ended(std::int64_t project, std::uint64_t outcome_bytes) {
+  const std::lock_guard lock(mutex_);
+  --all_.jobs;
+  all_.bytes += outcome_bytes;
+  Place& mine = projects_[project];
+  --mine.jobs;
+  mine.bytes += outcome_bytes;
+}
+
+void Admission::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+}
+
+}  // namespace drover::task
