@@ -141,12 +141,13 @@ def instance(phone):
 class Server:
     """`drover serve` on a data folder, until closed; may be started again.
 
-    `binary` and `settings`, a dict of environment variables, are for a server that is not the usual one.
+    `binary` and `settings`, a dict of environment variables, are for a server that is not the usual one; `data` is a
+    folder that is there already.
     """
 
-    def __init__(self, folder, *arguments, binary=DROVER, settings=None):
+    def __init__(self, folder, *arguments, binary=DROVER, settings=None, data=None):
         self.folder = folder
-        self.data = os.path.join(folder, "data")
+        self.data = data or os.path.join(folder, "data")
         self.log_path = os.path.join(folder, "server.log")
         self.arguments = arguments
         self.binary = binary

@@ -161,7 +161,7 @@ Result<std::unique_ptr<Key>> parse_key(std::string_view pem, const std::string& 
   return make_key(std::move(key), path);
 }
 
-Result<std::unique_ptr<Key>> load_key(const File& file, const std::string& path) {
+Result<std::unique_ptr<Key>> read_key(const File& file, const std::string& path) {
   struct stat info {};
   if (::fstat(file.fd(), &info) != 0) return bad_key(path, errno_text());
   if (!S_ISREG(info.st_mode)) return bad_key(path, "not a regular file");
@@ -244,7 +244,7 @@ Result<std::unique_ptr<Key>> generate_key(const std::string& path) {
 
 Result<std::unique_ptr<Key>> open_key(const std::string& path, bool make_if_absent) {
   const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.open()) return load_key(file, path);
+  if (file.open()) return read_key(file, path);
   if (errno == ENOENT && make_if_absent) return generate_key(path);
   return bad_key(path, errno_text());
 }
@@ -252,5 +252,7 @@ Result<std::unique_ptr<Key>> open_key(const std::string& path, bool make_if_abse
 }  // namespace
 
 Result<std::unique_ptr<Key>> load_or_make_key(const std::string& path) { return open_key(path, true); }
+
+Result<std::unique_ptr<Key>> load_key(const std::string& path) { return open_key(path, false); }
 
 }  // namespace drover::adb

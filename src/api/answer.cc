@@ -54,6 +54,11 @@ Refusal not_found(std::string message) { return {404, code::kBadParameter, std::
 
 Refusal refusal_of(const Error& error) {
   const unsigned status = status_of(error.code);
+  if (error.code == store::Errc::kCorrupt) {
+    spdlog::error("a request met damage in the database: {}; stop the server and run `drover doctor`",
+                  error.message);
+    return {503, code::kInternal, "the database is damaged: the server's log says more"};
+  }
   if (status == 500) {
     spdlog::error("a request failed: {} ({})", error.message, error.code.message());
     return {500, code::kInternal, "internal error"};

@@ -19,6 +19,8 @@ void add_instances(CLI::App& app, Action& action);
 void add_projects(CLI::App& app, Action& action);
 void add_tokens(CLI::App& app, Action& action);
 void add_serve(CLI::App& app, Action& action);
+void add_backup(CLI::App& app, Action& action);
+void add_doctor(CLI::App& app, Action& action);
 void add_sim(CLI::App& app, Action& action);
 
 }  // namespace drover::cli

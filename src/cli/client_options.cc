@@ -2,9 +2,8 @@
 
 #include "cli/client.h"
 #include "cli/commands.h"
-#include "cli/config.h"
 #include "cli/errc.h"
-#include "cli/paths.h"
+#include "cli/local_config.h"
 
 namespace drover::cli {
 namespace {
@@ -17,13 +16,7 @@ std::string first_set(const std::string& flag, const char* variable) {
 
 // The socket of the server that the same settings would start.
 Result<Endpoint> local_endpoint(const ClientOptions& options) {
-  ConfigSources sources;
-  sources.file = first_set(options.config, "DROVER_CONFIG");
-  sources.default_file = default_config_file();
-  sources.env = environment();
-  sources.default_data_dir = default_data_dir();
-  if (!options.data_dir.empty()) sources.flags["data_dir"] = options.data_dir;
-  const Result<LoadedConfig> loaded = load_config(sources);
+  const Result<LoadedConfig> loaded = load_local_config(options.config, options.data_dir);
   if (!loaded) return Failure(loaded.error());
   Endpoint endpoint;
   endpoint.socket = loaded->config.socket();

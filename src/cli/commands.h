@@ -90,6 +90,25 @@ struct ServeOptions {
 };
 int serve(const ServeOptions& options);
 
+// Of the commands that work on a data folder of this machine, without asking its server.
+struct LocalOptions {
+  std::string data_dir;  // empty: as configured
+  std::string config;    // a drover.toml to take the data folder from
+  bool json = false;
+};
+
+struct BackupOptions {
+  LocalOptions local;
+  std::string destination;
+};
+int back_up(const BackupOptions& options);
+
+struct DoctorOptions {
+  LocalOptions local;
+  bool full = false;
+};
+int examine(const DoctorOptions& options);
+
 struct SimCommandOptions {
   std::size_t phones = 100;
   std::uint16_t port = 0;

@@ -27,18 +27,29 @@ namespace {
 constexpr std::size_t kOtherDescriptors = 128;  // database, log, threads' event descriptors
 constexpr Millis kAnswerPatience{5'000};        // for requests that are under way when the server stops
 
-// What to do about a database that cannot be opened.
-std::string store_advice(const Error& error) {
+std::size_t connections_for(const Config& config, std::size_t descriptors) {
+  return std::min(static_cast<std::size_t>(config.http.max_connections), descriptors / 4);
+}
+
+// What to do about a database that cannot be opened or read.
+Failure with_advice(const Error& error, const Config& config) {
   std::string text = error.message;
+  // People need to know which file.
+  if (text.find(config.database()) == std::string::npos) text += "; database " + config.database();
   if (error.code == store::Errc::kLocked) {
     text +=
         "\nAnother `drover serve` uses this data folder: stop it, or give this one a --data-dir of its own.";
   } else if (error.code == store::Errc::kTooNew) {
     text += "\nUse that later version of Drover, or another --data-dir.";
   } else if (error.code == store::Errc::kCorrupt) {
-    text += "\nPut a backup in its place, or move it away to begin with an empty one.";
+    text += "\nThis says what is wrong with it:\n  drover doctor --data-dir " + config.data_dir +
+            "\nThis goes on from a backup that `drover backup` made:\n  mv " + config.data_dir + " " +
+            config.data_dir + ".damaged && cp -a BACKUP " + config.data_dir +
+            "\nWhoever has none begins anew with the first half of it.";
+  } else if (error.code == store::Errc::kUnavailable) {
+    text += "\nThis says what is wrong with the folder:\n  drover doctor --data-dir " + config.data_dir;
   }
-  return text;
+  return Failure(Error{error.code, std::move(text)});
 }
 
 class NodeImpl final : public Node {
@@ -47,9 +58,8 @@ class NodeImpl final : public Node {
   ~NodeImpl() override { NodeImpl::stop(); }
 
   Result<> build(std::size_t descriptors) {
-    connections_ = std::min(static_cast<std::size_t>(config_.http.max_connections), descriptors / 4);
-    const std::size_t taken = connections_ + kOtherDescriptors;
-    phones_ = descriptors > taken ? descriptors - taken : 0;
+    connections_ = connections_for(config_, descriptors);
+    phones_ = phones_for(config_, descriptors);
     spdlog::info("descriptors: {} in all, enough for {} phones and {} HTTP connections", descriptors, phones_,
                  connections_);
     if (auto done = open_key(); !done) return done;
@@ -93,7 +103,7 @@ class NodeImpl final : public Node {
 
   Result<> open_store() {
     Result<std::unique_ptr<store::Store>> store = store::open_sqlite({config_.database()}, registry_);
-    if (!store) return Failure(Error{store.error().code, store_advice(store.error())});
+    if (!store) return with_advice(store.error(), config_);
     store_ = *std::move(store);
     return {};
   }
@@ -101,22 +111,22 @@ class NodeImpl final : public Node {
   // The project that needs no naming exists from the first start on.
   Result<> open_identity() {
     Result<std::unique_ptr<identity::Identity>> identity = identity::Identity::load(clock_, *store_);
-    if (!identity) return Failure(identity.error());
+    if (!identity) return with_advice(identity.error(), config_);
     identity_ = *std::move(identity);
     if (!identity_->projects().empty()) return {};
     std::promise<Result<store::Project>> promise;
     identity_->create_project("default", false,
                               [&](Result<store::Project> made) { promise.set_value(std::move(made)); });
     const Result<store::Project> made = promise.get_future().get();
-    if (!made) return Failure(made.error());
+    if (!made) return with_advice(made.error(), config_);
     return {};
   }
 
   Result<> start_engine() {
     Result<store::Recovery> recovery = store_->recover();
-    if (!recovery) return Failure(recovery.error());
+    if (!recovery) return with_advice(recovery.error(), config_);
     Result<std::vector<store::Instance>> instances = store_->instances();
-    if (!instances) return Failure(instances.error());
+    if (!instances) return with_advice(instances.error(), config_);
     instances_ = instances->size();
     if (instances_ > phones_) {
       spdlog::warn(
@@ -200,6 +210,11 @@ class NodeImpl final : public Node {
 };
 
 }  // namespace
+
+std::size_t phones_for(const Config& config, std::size_t descriptors) {
+  const std::size_t taken = connections_for(config, descriptors) + kOtherDescriptors;
+  return descriptors > taken ? descriptors - taken : 0;
+}
 
 Result<std::unique_ptr<Node>> Node::start(const Config& config, std::size_t descriptors) {
   auto node = std::make_unique<NodeImpl>(config);

@@ -11,6 +11,9 @@
 
 namespace drover::cli {
 
+// How many phones a server with so many descriptors keeps links to, connections of clients having their part.
+std::size_t phones_for(const Config& config, std::size_t descriptors);
+
 // Made, used and destroyed by one thread. Its data folder must be there.
 class Node {
  public:

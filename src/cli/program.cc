@@ -42,6 +42,8 @@ int run_program(int argc, const char* const* argv) {
   add_instances(app, action);
   add_projects(app, action);
   add_tokens(app, action);
+  add_backup(app, action);
+  add_doctor(app, action);
   add_sim(app, action);
 
   if (argc == 1) {

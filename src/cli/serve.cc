@@ -7,12 +7,12 @@
 #include <boost/json.hpp>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/errc.h"
+#include "cli/local_config.h"
 #include "cli/node.h"
 #include "cli/paths.h"
 #include "cli/process.h"
@@ -24,17 +24,6 @@ namespace json = boost::json;
 
 constexpr Millis kLogPause{100};     // how long a log line may stay in memory
 constexpr Millis kPollPause{1'000};  // in which clients who poll ask again
-
-Result<LoadedConfig> load(const ServeOptions& options) {
-  ConfigSources sources;
-  const char* const named = std::getenv("DROVER_CONFIG");
-  sources.file = options.config.empty() && named != nullptr ? named : options.config;
-  sources.default_file = default_config_file();
-  sources.env = environment();
-  sources.flags = options.settings;
-  sources.default_data_dir = default_data_dir();
-  return load_config(sources);
-}
 
 bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
 
@@ -126,7 +115,7 @@ int serve_until_stopped(const ServeOptions& options, const LoadedConfig& loaded)
 }  // namespace
 
 int serve(const ServeOptions& options) {
-  const Result<LoadedConfig> loaded = load(options);
+  const Result<LoadedConfig> loaded = load_local_config(options.config, options.settings);
   if (!loaded) return show_error(loaded.error());
   if (options.print_config) {
     std::fputs((options.json ? show_config_json(*loaded) : show_config(*loaded)).c_str(), stdout);

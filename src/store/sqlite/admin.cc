@@ -15,7 +15,9 @@ Result<std::vector<T>> read_all(Database& db, std::string_view sql, Make make) {
     auto row = statement->step();
     if (!row) return tl::make_unexpected(std::move(row.error()));
     if (!*row) return all;
-    all.push_back(make(*statement));
+    Result<T> one = make(*statement);
+    if (!one) return tl::make_unexpected(std::move(one.error()));
+    all.push_back(*std::move(one));
   }
 }
 
@@ -97,7 +99,9 @@ Result<std::vector<Project>> read_projects(Database& db) {
 Result<std::vector<Token>> read_tokens(Database& db) {
   return read_all<Token>(
       db, "SELECT id, hash, project, role, created_ms, expires_ms FROM token ORDER BY created_ms, id",
-      [](const Statement& row) {
+      [](const Statement& row) -> Result<Token> {
+        if (row.integer(3) < 0 || row.integer(3) > static_cast<int>(Role::kAdmin))
+          return failure(Errc::kCorrupt, "a token's role");
         return Token{.id = std::string(row.bytes(0)),
                      .hash = std::string(row.bytes(1)),
                      .project = row.integer(2),

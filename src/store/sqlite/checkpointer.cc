@@ -20,11 +20,16 @@ void Checkpointer::after_commit(Database& writer, int frames) {
   if (frames < kPass) return;
   std::unique_lock lock(mutex_);
   if (busy_) return;
-  if (done_ > frames) done_ = 0;  // the log has started over
+  if (done_ > frames) done_ = tried_ = 0;  // the log has started over
+  // A reader of an old state, such as a backup, keeps the rest where it is. To try that at each commit would
+  // cost each as much as the log is long.
+  if (done_ < tried_ && frames - tried_ < little(frames)) return;
   const int left = frames - done_;
   if (frames >= kLimit || (frames >= kRestart && left <= little(frames))) {
+    tried_ = frames;
     if (auto all = writer.checkpoint()) done_ = *all;  // the thread, which is idle, does not miss the lock
   } else if (left >= (frames < kRestart ? kPass : little(frames))) {
+    tried_ = frames;
     busy_ = true;
     lock.unlock();
     wake_.notify_one();

@@ -45,6 +45,7 @@ class Checkpointer {
   std::mutex mutex_;
   std::condition_variable wake_;
   int done_ = 0;         // guarded by mutex_: frames of the log that are in the database
+  int tried_ = 0;        // likewise: frames that the log had when that was found
   bool busy_ = false;    // likewise: the thread has a pass to do
   bool closed_ = false;  // likewise
 

@@ -8,6 +8,7 @@ namespace drover::store::sqlite {
 namespace {
 
 constexpr int kBusyMs = 5'000;
+constexpr int kCopyPages = 256;  // copied between two questions whether to go on: 1 MiB
 
 // Called by SQLite after each commit. Having a hook of our own also switches its own checkpoints off.
 int keep_log_pages(void* to, sqlite3*, const char*, int pages) {
@@ -47,6 +48,19 @@ Failure failure_of(sqlite3* db) {
   }
   detail += ')';
   return failure(code_of(primary), detail);
+}
+
+// A path in which nothing means anything to SQLite's reader of URIs.
+std::string uri_of(const std::string& path) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    if (c == '%' || c == '?' || c == '#') {
+      uri += c == '%' ? "%25" : c == '?' ? "%3f" : "%23";
+    } else {
+      uri += c;
+    }
+  }
+  return uri;
 }
 
 // A null pointer would be taken for NULL.
@@ -121,17 +135,23 @@ void Statement::keep(int code) {
 
 void Database::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
 
-Result<Database> Database::open(const std::string& path) {
+Result<Database> Database::open(const std::string& path, Access access) {
   switch_off_statistics();
   Database database;
   sqlite3* db = nullptr;
   // No mutex: the owner keeps to one thread at a time.
-  const int code = sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int flags = SQLITE_OPEN_NOMUTEX |
+                    (access == Access::kReadWrite ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) |
+                    (access == Access::kReadAlone ? SQLITE_OPEN_URI : 0);
+  const std::string name = access == Access::kReadAlone ? uri_of(path) + "?immutable=1" : path;
+  const int code = sqlite3_open_v2(name.c_str(), &db, flags, nullptr);
   database.db_.reset(db);
   if (code != SQLITE_OK) return failure_of(db);
   sqlite3_extended_result_codes(db, 1);
   sqlite3_busy_timeout(db, kBusyMs);
   sqlite3_wal_hook(db, keep_log_pages, database.log_pages_.get());
+  // Damaged pages are then found when they are first read, and not when something has been read from them.
+  sqlite3_exec(db, "PRAGMA cell_size_check = ON", nullptr, nullptr, nullptr);
   return database;
 }
 
@@ -172,6 +192,22 @@ Result<int> Database::checkpoint() {
   if (code != SQLITE_OK) return failure_of(db_.get());
   return done;
 }
+
+Result<> Database::copy_from(Database& source, const GoOn& go_on) {
+  sqlite3_backup* const copy = sqlite3_backup_init(db_.get(), "main", source.db_.get(), "main");
+  if (copy == nullptr) return failure_of(db_.get());
+  bool wanted = true;
+  while (wanted && sqlite3_backup_step(copy, kCopyPages) == SQLITE_OK) {
+    wanted =
+        go_on(static_cast<std::uint64_t>(sqlite3_backup_pagecount(copy) - sqlite3_backup_remaining(copy)));
+  }
+  const int code = sqlite3_backup_finish(copy);
+  if (!wanted) return failure(std::make_error_code(std::errc::operation_canceled));
+  if (code != SQLITE_OK) return failure_of(db_.get());
+  return {};
+}
+
+void Database::interrupt() { sqlite3_interrupt(db_.get()); }
 
 std::int64_t Database::changes() const { return sqlite3_changes64(db_.get()); }
 

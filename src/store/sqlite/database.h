@@ -7,6 +7,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -80,8 +81,15 @@ class Database {
  public:
   Database() = default;
 
+  enum class Access {
+    kReadWrite,
+    kRead,       // beside a process that writes; may leave an empty log behind where there is none
+    kReadAlone,  // nobody writes and there is no log: touches nothing, works also where nothing can be
+                 // written
+  };
+
   // Opens a file that exists.
-  static Result<Database> open(const std::string& path);
+  static Result<Database> open(const std::string& path, Access access = Access::kReadWrite);
 
   // Runs statements separated by semicolons whose rows nobody wants.
   Result<> run(const char* sql);
@@ -96,6 +104,15 @@ class Database {
   Result<int> checkpoint();
   // Pages in the log after this connection's last commit.
   int log_pages() const { return *log_pages_; }
+
+  // Makes this database, which is empty, a copy of `source`, page by page. `go_on` is called now and then
+  // with how many pages are copied; when it says no, the copy is of no use:
+  // std::errc::operation_canceled. A transaction that is open on `source` makes it a copy of that moment.
+  using GoOn = std::function<bool(std::uint64_t done)>;
+  Result<> copy_from(Database& source, const GoOn& go_on);
+
+  // Any thread, while the database is open: the statement that runs fails.
+  void interrupt();
 
   // Rows that the last INSERT, UPDATE or DELETE changed.
   std::int64_t changes() const;

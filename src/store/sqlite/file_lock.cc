@@ -2,24 +2,74 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "store/errc.h"
 
 namespace drover::store::sqlite {
+namespace {
+
+constexpr int kTries = 3;
+constexpr std::chrono::milliseconds kPause{10};
+
+// Who holds an flock on the file, by /proc/locks (proc(5)); 0: nobody whom it lists.
+pid_t listed_holder(int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return 0;
+  char file[64];
+  std::snprintf(file, sizeof file, "%02x:%02x:%ju", major(status.st_dev), minor(status.st_dev),
+                static_cast<std::uintmax_t>(status.st_ino));
+  std::ifstream locks("/proc/locks");
+  std::string number;
+  std::string kind;
+  std::string advisory;
+  std::string mode;
+  std::string place;
+  std::string rest;
+  for (pid_t pid = 0; locks >> number >> kind >> advisory >> mode >> pid >> place;) {
+    if (kind == "FLOCK" && place == file) return pid;
+    std::getline(locks, rest);
+  }
+  return 0;
+}
+
+}  // namespace
 
 Result<FileLock> FileLock::take(const std::string& path) {
   FileLock lock;
   lock.fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (lock.fd_ < 0) return failure(Errc::kUnavailable, path + ": " + std::generic_category().message(errno));
-  if (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return failure(Errc::kLocked, path + " is held");
-    return failure(Errc::kUnavailable, path + ": " + std::generic_category().message(errno));
+  // holder() has it for a moment.
+  int locked = ::flock(lock.fd_, LOCK_EX | LOCK_NB);
+  for (int tries = 0; locked != 0 && errno == EWOULDBLOCK && tries < kTries; ++tries) {
+    std::this_thread::sleep_for(kPause);
+    locked = ::flock(lock.fd_, LOCK_EX | LOCK_NB);
   }
-  return lock;
+  if (locked == 0) return lock;
+  if (errno == EWOULDBLOCK) return failure(Errc::kLocked, path + " is held");
+  return failure(Errc::kUnavailable, path + ": " + std::generic_category().message(errno));
+}
+
+Result<FileLock::Holder> FileLock::holder(const std::string& path) {
+  FileLock looked;
+  looked.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (looked.fd_ < 0 && errno == ENOENT) return Holder{};
+  if (looked.fd_ < 0)
+    return failure(Errc::kUnavailable, path + ": " + std::generic_category().message(errno));
+  if (const pid_t pid = listed_holder(looked.fd_); pid != 0) return Holder{true, pid};
+  // The list leaves out processes of other containers.
+  return Holder{::flock(looked.fd_, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK, 0};
 }
 
 FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

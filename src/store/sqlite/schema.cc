@@ -85,6 +85,11 @@ INSERT INTO deleted VALUES(1, 0);
 
 constexpr std::array kMigrations = {kVersion1};
 
+Failure too_new(std::int64_t version, std::size_t last) {
+  return failure(Errc::kTooNew, "its version is " + std::to_string(version) +
+                                    ", the last one known here is " + std::to_string(last));
+}
+
 Result<> check_owner(Database& db, std::int64_t version) {
   auto application = db.integer("PRAGMA application_id");
   if (!application) return tl::make_unexpected(std::move(application.error()));
@@ -125,14 +130,29 @@ Result<> migrate(Database& db, std::span<const char* const> steps) {
   if (auto ours = check_owner(db, *version); !ours) return ours;
   if (*version < 0) return failure(Errc::kCorrupt, "its version is negative");
   if (static_cast<std::uint64_t>(*version) > steps.size()) {
-    return failure(Errc::kTooNew, "its version is " + std::to_string(*version) +
-                                      ", the last one known here is " + std::to_string(steps.size()));
+    return too_new(*version, steps.size());
   }
   for (auto at = static_cast<std::size_t>(*version); at < steps.size(); ++at) {
     auto done = migrate_one(db, steps[at], at + 1);
     if (done) continue;
     if (db.in_transaction()) (void)db.run("ROLLBACK");
     return done;
+  }
+  return {};
+}
+
+Result<> check_version(Database& db) {
+  const auto application = db.integer("PRAGMA application_id");
+  if (!application) return tl::make_unexpected(application.error());
+  if (*application != kApplicationId) return failure(Errc::kCorrupt, "it belongs to another program");
+  const auto version = db.integer("PRAGMA user_version");
+  if (!version) return tl::make_unexpected(version.error());
+  const auto last = static_cast<std::int64_t>(kMigrations.size());
+  if (*version > last) return too_new(*version, kMigrations.size());
+  if (*version < last) {
+    return failure(Errc::kUnavailable, "its version is " + std::to_string(*version) +
+                                           ": start `drover serve` once, which brings it to " +
+                                           std::to_string(last));
   }
   return {};
 }

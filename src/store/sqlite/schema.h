@@ -32,6 +32,10 @@ std::span<const char* const> migrations();
 // Brings the file to the last version, one transaction a step. kCorrupt: damaged, or not Drover's; kTooNew.
 Result<> migrate(Database& db, std::span<const char* const> steps);
 
+// Whether the file is Drover's and of the last version, for who may not change it. kCorrupt: it is not
+// Drover's; kUnavailable: of an earlier version, which a start of the server changes; kTooNew.
+Result<> check_version(Database& db);
+
 // For each connection: how it syncs and caches.
 Result<> configure_writer(Database& db);
 Result<> configure_reader(Database& db);

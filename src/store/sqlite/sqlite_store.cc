@@ -1,9 +1,11 @@
 #include "store/sqlite/sqlite_store.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <future>
 #include <mutex>
 #include <utility>
@@ -195,12 +197,50 @@ class SqliteStore final : public Store {
   std::unique_ptr<Reader> reader_;
 };
 
-Result<> make_file(const std::string& path) {
-  // SQLite gives its other files the mode of this one.
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return failure(Errc::kUnavailable, path + ": " + std::generic_category().message(errno));
+Failure system_failure(const std::string& path) {
+  return failure(Errc::kUnavailable, path + ": " + std::generic_category().message(errno));
+}
+
+// Makes the folder's list of files durable.
+Result<> sync_folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return system_failure(folder);
+  const Result<> synced = ::fsync(fd) == 0 ? Result<>() : system_failure(folder);
   ::close(fd);
-  return {};
+  return synced;
+}
+
+// A new database appears whole, so that an empty file in its place is known for what it is: a loss.
+Result<> make_database(const std::string& path) {
+  const std::string fresh = path + ".new";
+  for (const char* left : {"", "-journal"}) ::unlink((fresh + left).c_str());
+  // SQLite gives its other files the mode of this one.
+  const int fd = ::open(fresh.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return system_failure(fresh);
+  ::close(fd);
+  {
+    auto db = Database::open(fresh);
+    if (!db) return tl::make_unexpected(std::move(db.error()));
+    if (auto done = sqlite::migrate(*db, sqlite::migrations()); !done) return done;
+  }
+  if (::rename(fresh.c_str(), path.c_str()) != 0) return system_failure(path);
+  return sync_folder_of(path);
+}
+
+// Whether there is something that can be a database. If there is nothing at all, makes one.
+Result<> check_file(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) {
+    if (!S_ISREG(status.st_mode)) return failure(Errc::kCorrupt, "it is not a file");
+    if (status.st_size == 0) return failure(Errc::kCorrupt, "it is empty, 0 bytes");
+    return {};
+  }
+  if (errno != ENOENT) return system_failure(path);
+  // A log that is left would be played into the new one.
+  if (::stat((path + "-wal").c_str(), &status) == 0 && status.st_size > 0)
+    return failure(Errc::kCorrupt, "it is gone, and its log " + path + "-wal is there");
+  return make_database(path);
 }
 
 template <typename Prepare>
@@ -215,7 +255,7 @@ Result<std::unique_ptr<Database>> open_connection(const std::string& path, Prepa
 Result<std::unique_ptr<Store>> open_files(const std::string& path, prometheus::Registry& registry) {
   auto lock = FileLock::take(path + ".lock");
   if (!lock) return tl::make_unexpected(std::move(lock.error()));
-  if (auto made = make_file(path); !made) return tl::make_unexpected(std::move(made.error()));
+  if (auto made = check_file(path); !made) return tl::make_unexpected(std::move(made.error()));
 
   auto write_db = open_connection(path, [](Database& db) {
     return sqlite::migrate(db, sqlite::migrations()).and_then([&] { return sqlite::configure_writer(db); });

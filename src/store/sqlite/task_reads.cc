@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "store/errc.h"
 #include "store/sqlite/keys.h"
 
 namespace drover::store::sqlite {
@@ -16,9 +17,22 @@ const std::string kTaskColumns =
     "t.command";
 constexpr int kAfterTask = 9;
 
-Task task_of(const Statement& row) {
+// SQLite keeps no checksums: what a damaged page holds may look like a row. What no row of Drover's can hold
+// is not passed on.
+Failure implausible(const char* what) { return failure(Errc::kCorrupt, what); }
+
+constexpr std::int64_t kMaxTime = 253'402'300'799'999;  // the end of the year 9999
+
+bool is_time(std::int64_t unix_ms) { return unix_ms >= 0 && unix_ms <= kMaxTime; }
+
+Result<Task> task_of(const Statement& row) {
+  const std::int64_t seq = row.integer(0);
+  if (seq <= 0 || seq > kMaxTask || row.bytes(1).size() != kIdBytes || !is_time(row.integer(3)) ||
+      !is_time(row.integer(4)) || row.integer(7) < 0 || row.integer(7) > JobKey::kMaxJobs) {
+    return implausible("a task's row");
+  }
   Task task;
-  task.seq = row.integer(0);
+  task.seq = seq;
   task.id = id_of_key(row.bytes(1));
   task.project = row.integer(2);
   task.created_ms = row.integer(3);
@@ -40,10 +54,14 @@ void split_targets(std::string_view joined, std::size_t jobs, std::vector<std::s
   }
 }
 
-TaskRecord record_of(const Statement& row) {
+Result<TaskRecord> record_of(const Statement& row) {
+  Result<Task> task = task_of(row);
+  if (!task) return tl::make_unexpected(std::move(task.error()));
   TaskRecord record;
-  record.task = task_of(row);
-  split_targets(row.bytes(kAfterTask), row.integer_as<std::size_t>(7), record.task.targets);
+  record.task = *std::move(task);
+  const auto jobs = row.integer_as<std::size_t>(7);
+  split_targets(row.bytes(kAfterTask), jobs, record.task.targets);
+  if (record.task.targets.size() != jobs) return implausible("a task's targets");
   record.outcomes.resize(record.task.targets.size());
   return record;
 }
@@ -54,7 +72,13 @@ const std::string kOutcomeColumns =
     "r.output_bytes, r.output_hash";
 constexpr int kAfterOutcome = 10;
 
-JobOutcome outcome_of(const Statement& row) {
+Result<JobOutcome> outcome_of(const Statement& row) {
+  if (row.integer(1) < static_cast<int>(JobState::kSucceeded) ||
+      row.integer(1) > static_cast<int>(JobState::kCancelled) || row.integer(2) < 0 ||
+      row.integer(2) > static_cast<int>(JobError::kInternal) || !is_time(row.integer(4)) ||
+      !is_time(row.integer(5))) {
+    return implausible("a job's result");
+  }
   JobOutcome outcome;
   outcome.state = row.integer_as<JobState>(1);
   outcome.error = row.integer_as<JobError>(2);
@@ -111,10 +135,11 @@ Result<std::optional<TaskRecord>> TaskReads::task(const Id& id) {
   auto row = task_.bind(Blob{id_key(id)}).step();
   if (!row) return tl::make_unexpected(std::move(row.error()));
   if (!*row) return std::nullopt;
-  TaskRecord record = record_of(task_);
+  Result<TaskRecord> record = record_of(task_);
   task_.reset();
-  if (auto done = read_outcomes(record); !done) return tl::make_unexpected(std::move(done.error()));
-  return record;
+  if (!record) return tl::make_unexpected(std::move(record.error()));
+  if (auto done = read_outcomes(*record); !done) return tl::make_unexpected(std::move(done.error()));
+  return *std::move(record);
 }
 
 Result<> TaskReads::read_outcomes(TaskRecord& record) {
@@ -124,7 +149,12 @@ Result<> TaskReads::read_outcomes(TaskRecord& record) {
     if (!row) return tl::make_unexpected(std::move(row.error()));
     if (!*row) return {};
     const std::uint32_t index = JobKey::unpack(outcomes_.integer(0)).index;
-    if (index < record.outcomes.size()) record.outcomes[index] = outcome_of(outcomes_);
+    Result<JobOutcome> outcome = outcome_of(outcomes_);
+    if (!outcome) {
+      outcomes_.reset();
+      return tl::make_unexpected(std::move(outcome.error()));
+    }
+    if (index < record.outcomes.size()) record.outcomes[index] = *std::move(outcome);
   }
 }
 
@@ -134,11 +164,14 @@ Result<std::optional<JobOutcome>> TaskReads::job(const Id& id) {
   auto row = job_.bind(Blob{id_key(id)}, JobKey::kMaxJobs, part - 1).step();
   if (!row) return tl::make_unexpected(std::move(row.error()));
   if (!*row) return std::nullopt;
-  JobOutcome outcome = outcome_of(job_);
-  outcome.out = stream_of(job_, kAfterOutcome, outcome.shown);
-  outcome.err = stream_of(job_, kAfterOutcome + 3, outcome.shown);
+  Result<JobOutcome> outcome = outcome_of(job_);
+  if (outcome) {
+    outcome->out = stream_of(job_, kAfterOutcome, outcome->shown);
+    outcome->err = stream_of(job_, kAfterOutcome + 3, outcome->shown);
+  }
   job_.reset();
-  return outcome;
+  if (!outcome) return tl::make_unexpected(std::move(outcome.error()));
+  return *std::move(outcome);
 }
 
 Result<std::vector<Store::TaskSummary>> TaskReads::list(std::int64_t project, std::int64_t before,
@@ -149,8 +182,13 @@ Result<std::vector<Store::TaskSummary>> TaskReads::list(std::int64_t project, st
     auto row = list_.step();
     if (!row) return tl::make_unexpected(std::move(row.error()));
     if (!*row) break;
+    Result<Task> task = task_of(list_);
+    if (!task) {
+      list_.reset();
+      return tl::make_unexpected(std::move(task.error()));
+    }
     Store::TaskSummary& summary = tasks.emplace_back();
-    summary.task = task_of(list_);
+    summary.task = *std::move(task);
     summary.jobs = list_.integer_as<std::uint32_t>(7);
     take_counts(list_, kAfterTask, summary);
   }
@@ -171,12 +209,9 @@ Result<> TaskReads::count_ended(Store::TaskSummary& summary) {
 
 Result<Recovery> TaskReads::recover() {
   Recovery recovery;
-  // Beginnings and results count too: they may be there without their task, whose own commit failed.
-  auto last = db_->integer(
-      "SELECT max((SELECT last_task FROM deleted), (SELECT ifnull(max(seq), 0) FROM task),"
-      " (SELECT ifnull(max(job), 0) FROM begun) >> 20, (SELECT ifnull(max(job), 0) FROM result) >> 20)");
-  static_assert(JobKey::kMaxJobs == 1 << 20);
+  auto last = db_->integer(kLastTask);
   if (!last) return tl::make_unexpected(std::move(last.error()));
+  if (*last < 0 || *last > kMaxTask) return implausible("the number of the last task");
   recovery.next_task = *last + 1;
   // By its number: a time beyond the others may come from a clock that was wrong.
   auto newest = db_->integer("SELECT ifnull((SELECT created_ms FROM task ORDER BY seq DESC LIMIT 1), 0)");
@@ -200,7 +235,9 @@ Result<> TaskReads::read_open_tasks(Recovery& recovery) {
     auto row = tasks->step();
     if (!row) return tl::make_unexpected(std::move(row.error()));
     if (!*row) return {};
-    recovery.open.push_back(record_of(*tasks));
+    Result<TaskRecord> record = record_of(*tasks);
+    if (!record) return tl::make_unexpected(std::move(record.error()));
+    recovery.open.push_back(*std::move(record));
   }
 }
 

@@ -1,14 +1,12 @@
 #include "store/sqlite/task_writes.h"
 
 #include <algorithm>
-#include <limits>
 
+#include "store/errc.h"
 #include "store/sqlite/keys.h"
 
 namespace drover::store::sqlite {
 namespace {
-
-constexpr std::int64_t kMaxTask = std::numeric_limits<std::int64_t>::max() / JobKey::kMaxJobs - 1;
 
 Result<> check_task(const Task& task) {
   const auto refuse = [](const char* why) {
@@ -145,6 +143,10 @@ Result<std::optional<TaskWrites::Old>> TaskWrites::next_old(const Retention& ret
   if (!row) return tl::make_unexpected(std::move(row.error()));
   if (!*row) return std::nullopt;
   const Old old{oldest_finished_.integer(0), oldest_finished_.integer(1)};
+  if (old.task <= 0 || old.task > kMaxTask || old.jobs < 0 || old.jobs > JobKey::kMaxJobs) {
+    oldest_finished_.reset();
+    return failure(Errc::kCorrupt, "a row of a finished task");
+  }
   const bool too_old = oldest_finished_.integer(2) < retention.finished_before_ms;
   oldest_finished_.reset();
   const bool too_many =

@@ -105,7 +105,11 @@ void Writer::commit(Group group) {
 
 void Writer::report(const Result<>& committed) {
   // A full disk fails every commit until there is room: one line says so.
-  if (!committed && !failing_) spdlog::error("store: nothing was stored: {}", committed.error().message);
+  if (!committed && !failing_) {
+    const bool damaged = committed.error().code == Errc::kCorrupt;
+    spdlog::error("store: nothing was stored: {}{}", committed.error().message,
+                  damaged ? "; stop the server and run `drover doctor`" : "");
+  }
   if (committed && failing_) spdlog::warn("store: writes are stored again");
   failing_ = !committed && committed.error().code != std::errc::invalid_argument;
 }

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <thread>
 
+#include "store/sqlite/database.h"
 #include "store/sqlite/store_fixture.h"
 
 namespace drover::store {
@@ -194,6 +195,25 @@ TEST_F(WriterTest, LogStaysBoundedUnderLoad) {
     largest = std::max(largest, std::filesystem::file_size(path() + "-wal"));
   }
   EXPECT_LT(largest, 75'000'000u);
+}
+
+// A backup reads an old state for long: the log has to keep what came after, and no longer than that.
+TEST_F(WriterTest, LogStartsOverWhenAReaderOfAnOldStateIsGone) {
+  const std::string output(200'000, 'x');
+  std::int64_t seq = 0;
+  const auto write_some = [&](int bytes) {
+    for (int written = 0; written < bytes; written += 1'000'000)
+      ASSERT_TRUE(write(store(), whole(make_task(++seq, 5), 1, output)));
+  };
+  write_some(1'000'000);
+  {
+    auto reader = sqlite::Database::open(path(), sqlite::Database::Access::kRead).value();
+    ASSERT_TRUE(reader.run("BEGIN; SELECT count(*) FROM task"));
+    write_some(100'000'000);
+    EXPECT_GT(std::filesystem::file_size(path() + "-wal"), 95'000'000u);
+  }
+  write_some(30'000'000);
+  EXPECT_LT(std::filesystem::file_size(path() + "-wal"), 75'000'000u);
 }
 
 }  // namespace

@@ -1,0 +1,190 @@
+#include "cli/doctor_checks.h"
+
+#include <linux/magic.h>
+#include <pwd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+#include "adb/key.h"
+#include "cli/node.h"
+
+namespace drover::cli {
+namespace {
+
+using store::Finding;
+using store::Verdict;
+
+constexpr std::uint64_t kNoRoom = std::uint64_t{64} << 20;
+constexpr std::uint64_t kLittleRoom = std::uint64_t{1} << 30;
+
+Finding fine(const char* check, std::string message) { return {check, Verdict::kOk, std::move(message), {}}; }
+
+std::string user_name(uid_t uid) {
+  const passwd* const entry = ::getpwuid(uid);
+  return entry != nullptr ? entry->pw_name : "user " + std::to_string(uid);
+}
+
+std::string octal(mode_t mode) {
+  char text[8];
+  std::snprintf(text, sizeof text, "%04o", static_cast<unsigned>(mode & 07777));
+  return text;
+}
+
+// What others may do with a file, or who owns it, is not as it should be.
+void look_at_file(const std::string& path, mode_t wanted, uid_t owner, std::vector<Finding>& findings) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) {
+    if (errno != ENOENT) {
+      findings.push_back({"files", Verdict::kFailure, path + ": " + std::strerror(errno),
+                          "Run this as root, or as the user who runs the server."});
+    }
+    return;
+  }
+  const char* const digits = wanted == 0700 ? "700 " : "600 ";
+  if ((status.st_mode & 077) != 0) {
+    findings.push_back({"files", Verdict::kWarning,
+                        path + " has mode " + octal(status.st_mode) + ": others may use it",
+                        std::string("chmod ") + digits + path});
+  }
+  if ((status.st_mode & 0600) != 0600) {
+    findings.push_back({"files", Verdict::kFailure,
+                        path + " has mode " + octal(status.st_mode) + ": its owner cannot use it",
+                        std::string("chmod ") + digits + path});
+  }
+  if (status.st_uid != owner) {
+    findings.push_back(
+        {"files", Verdict::kFailure,
+         path + " belongs to " + user_name(status.st_uid) + ", and the folder to " + user_name(owner),
+         "chown " + user_name(owner) + " " + path});
+  }
+}
+
+// File systems whose files other machines see as well, or whose shared memory is not shared: SQLite's log
+// needs both the locks and the memory of one machine (https://www.sqlite.org/wal.html).
+std::optional<std::string> unfit(const std::string& path) {
+  struct statfs status {};
+  if (::statfs(path.c_str(), &status) != 0) return std::nullopt;
+  switch (static_cast<unsigned long>(status.f_type)) {
+    case NFS_SUPER_MAGIC:
+      return "NFS";
+    case SMB_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+      return "SMB";
+    case V9FS_MAGIC:
+      return "9P";
+    case CEPH_SUPER_MAGIC:
+      return "Ceph";
+    case AFS_SUPER_MAGIC:
+      return "AFS";
+    default:
+      return std::nullopt;
+  }
+}
+
+// The hard limit of a process, which the server raises its own to.
+std::optional<std::uint64_t> descriptors_of(pid_t pid) {
+  std::ifstream limits("/proc/" + std::to_string(pid) + "/limits");
+  for (std::string line; std::getline(limits, line);) {
+    if (!line.starts_with("Max open files")) continue;
+    std::istringstream words(line.substr(std::strlen("Max open files")));
+    std::string soft;
+    std::uint64_t hard = 0;
+    if (words >> soft >> hard) return hard;
+  }
+  return std::nullopt;
+}
+
+std::uint64_t own_descriptors() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 1024;
+}
+
+}  // namespace
+
+std::vector<Finding> check_folder(const Config& config) {
+  struct stat status {};
+  const std::string& folder = config.data_dir;
+  if (::stat(folder.c_str(), &status) != 0) {
+    return {{"folder", errno == ENOENT ? Verdict::kWarning : Verdict::kFailure,
+             folder + ": " + std::strerror(errno),
+             errno == ENOENT ? "The first start of `drover serve` makes it. --data-dir looks elsewhere."
+                             : "Run this as root, or as the user who runs the server."}};
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    return {{"folder", Verdict::kFailure, folder + " is not a folder",
+             "Move it away, or give another --data-dir."}};
+  }
+  std::vector<Finding> findings{fine("folder", folder + ", of " + user_name(status.st_uid))};
+  look_at_file(folder, 0700, status.st_uid, findings);
+  for (const char* name : {"drover.db", "drover.db-wal", "drover.db-shm", "drover.db.lock", "drover.sock"})
+    look_at_file(folder + "/" + name, 0600, status.st_uid, findings);
+  return findings;
+}
+
+std::vector<Finding> check_disk(const Config& config) {
+  struct statvfs status {};
+  if (::statvfs(config.data_dir.c_str(), &status) != 0)
+    return {{"disk", Verdict::kWarning, config.data_dir + ": " + std::strerror(errno), {}}};
+  const std::uint64_t room = std::uint64_t{status.f_bavail} * status.f_frsize;
+  std::vector<Finding> findings{fine("disk", std::to_string(room >> 20) + " MiB are free")};
+  const std::string advice =
+      "Make room, or keep less: retention.days and retention.jobs. While nothing fits, new tasks are refused "
+      "with\n"
+      "503 and ends of jobs wait in memory.";
+  if (room < kLittleRoom) {
+    findings[0].verdict = room < kNoRoom ? Verdict::kFailure : Verdict::kWarning;
+    findings[0].advice = advice;
+  } else if (status.f_files != 0 && status.f_favail == 0) {
+    findings[0] = {"disk", Verdict::kFailure, "no file can be made: there are no inodes left", advice};
+  }
+  if ((status.f_flag & ST_RDONLY) != 0) {
+    findings.push_back({"disk", Verdict::kWarning, "the file system is mounted read-only",
+                        "A server cannot be started here; a copy of this folder elsewhere can be."});
+  }
+  if (const auto kind = unfit(config.data_dir)) {
+    findings.push_back(
+        {"disk", Verdict::kFailure, "the folder is on " + *kind,
+         "A database with a write-ahead log needs a disk of this machine: move the folder to one."});
+  }
+  return findings;
+}
+
+Finding check_key(const Config& config) {
+  struct stat status {};
+  if (::stat(config.adb.key.c_str(), &status) != 0 && errno == ENOENT) {
+    return {"key", Verdict::kWarning, config.adb.key + " is not there",
+            "The next start makes a new one, which every phone has to be told to trust. If there was one, "
+            "put it back\n"
+            "from a backup first."};
+  }
+  if (const auto key = adb::load_key(config.adb.key); !key) {
+    return {"key", Verdict::kFailure, key.error().message,
+            "Put it back from a backup. Without it every phone has to be told to trust a new one."};
+  }
+  return fine("key", config.adb.key);
+}
+
+Finding check_descriptors(const Config& config, const store::CheckReport& report) {
+  const auto served = report.server == 0 ? std::nullopt : descriptors_of(report.server);
+  const std::uint64_t limit = served.value_or(own_descriptors());
+  const std::uint64_t phones = phones_for(config, static_cast<std::size_t>(limit));
+  const std::string message = std::string(served ? "the server may" : "a server started here may") +
+                              " have " + std::to_string(limit) + ": enough for " + std::to_string(phones) +
+                              " phones, and there are " + std::to_string(report.instances) + " instances";
+  if (static_cast<std::uint64_t>(report.instances) <= phones) return fine("descriptors", message);
+  return {"descriptors", Verdict::kWarning, message,
+          "Raise the limit of open files: LimitNOFILE= (systemd), or ulimit -Hn before the start."};
+}
+
+}  // namespace drover::cli
