@@ -171,8 +171,11 @@ class History:
     def check_result(self, task, job, running):
         """`running`: the run in which it was shown as running, if anybody looked."""
         problem = self.problem(task, job, (job["state"], job["error_code"]))
-        if running is not None and job["begun_at"] and self.runs.at(to_ms(job["begun_at"])) != running:
-            problem = "it was running in run %d" % running
+        if running is not None and job["begun_at"]:
+            # Or in the run before: what that one's end interrupted is shown as running until this is stored.
+            begun = self.runs.at(to_ms(job["begun_at"]))
+            if begun is None or begun > running:
+                problem = "it was running in run %d" % running
         if problem:
             self.violation("wrong", "%s (%s): %s: %r" % (task.mark, task.kind, problem, job))
 

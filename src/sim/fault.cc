@@ -32,6 +32,7 @@ constexpr std::array<KindInfo, kFaultKinds> kKinds = {{
     {"oversize", Unit::kNone, 0},
     {"bad-magic", Unit::kNone, 0},
     {"endless", Unit::kNone, 0},
+    {"refuse-open", Unit::kNone, 0},
 }};
 
 constexpr double kMaxMillis = 86'400'000;  // a day

@@ -31,8 +31,9 @@ enum class FaultKind : std::uint8_t {
   kOversize,       // a packet longer than the limit instead of a command's output
   kBadMagic,       // a packet with a wrong magic instead of a command's output
   kEndless,        // commands write for ever, under flow control
+  kRefuseOpen,     // no command is taken: OPEN is answered with CLSE
 };
-inline constexpr std::size_t kFaultKinds = 16;
+inline constexpr std::size_t kFaultKinds = 17;
 
 std::string_view name_of(FaultKind kind);
 
@@ -73,7 +74,7 @@ Result<FaultRule> parse_fault_rule(std::string_view text);
 class FaultSet {
  public:
   void add(Fault fault);
-  void remove(FaultKind kind) { kinds_ &= static_cast<std::uint16_t>(~bit(kind)); }
+  void remove(FaultKind kind) { kinds_ &= ~bit(kind); }
   void clear() { kinds_ = 0; }
 
   bool any() const { return kinds_ != 0; }
@@ -82,11 +83,9 @@ class FaultSet {
   std::uint32_t amount(FaultKind kind) const;
 
  private:
-  static std::uint16_t bit(FaultKind kind) {
-    return static_cast<std::uint16_t>(1U << static_cast<unsigned>(kind));
-  }
+  static std::uint32_t bit(FaultKind kind) { return 1U << static_cast<unsigned>(kind); }
 
-  std::uint16_t kinds_ = 0;
+  std::uint32_t kinds_ = 0;
   std::array<std::uint32_t, kFaultKinds> amounts_{};
 };
 

@@ -190,6 +190,17 @@ TEST_F(FaultTest, Endless) {
   }
 }
 
+TEST_F(FaultTest, RefusesToOpenAndBeginsNothing) {
+  give("refuse-open");
+  ASSERT_TRUE(host().handshake());
+  host().open("shell,v2,raw:true");
+  const auto answer = host().receive();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->header.command, adb::kClse);
+  EXPECT_EQ(answer->header.arg0, 0U);
+  EXPECT_EQ(fleet_.stats().commands, 0U);
+}
+
 TEST_F(FaultTest, AbsentIsReset) {
   give("absent");
   EXPECT_FALSE(host().handshake());

@@ -144,8 +144,9 @@ void Link::on_open(const adb::Header& header, std::string_view payload) {
   // arg1 is a window only where delayed_ack was agreed, which these phones do not offer.
   std::uint32_t slot = 0;
   while (slot < streams_.size() && streams_[slot]) ++slot;
-  if (!service || header.arg1 != 0 || slot == kMaxStreams) return append(adb::kClse, 0, header.arg0);
   Phone& phone = handset_.phone();
+  if (!service || header.arg1 != 0 || slot == kMaxStreams || phone.faults().has(FaultKind::kRefuseOpen))
+    return append(adb::kClse, 0, header.arg0);
   if (service->kind == Service::kReboot) {
     append(adb::kOkay, kMaxStreams * ++opened_ + slot, header.arg0);
     phone.ask_restart();

@@ -47,11 +47,15 @@ struct WriteBatch {
 
   std::vector<Task> accepted;
   std::vector<Begun> begun;  // durable before the command leaves for the phone
+  // Jobs whose beginning is taken back, because their commands have not left and will not.
+  std::vector<JobKey> unbegun;
   std::vector<Ended> ended;
   // Refused while any of a task's jobs has no outcome here or in the store.
   std::vector<Finished> finished;  // tasks whose last job has ended, here or before
 
-  bool empty() const { return accepted.empty() && begun.empty() && ended.empty() && finished.empty(); }
+  bool empty() const {
+    return accepted.empty() && begun.empty() && unbegun.empty() && ended.empty() && finished.empty();
+  }
 };
 
 // A task and what is known of its jobs; `outcomes[i]` belongs to `task.targets[i]`. Outcomes are without

@@ -1,5 +1,7 @@
 #include "task/admission.h"
 
+#include <algorithm>
+
 #include "task/errc.h"
 
 namespace drover::task {
@@ -88,6 +90,12 @@ void Admission::job_ended(std::int64_t project, std::uint64_t outcome_bytes) {
 void Admission::close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;
+}
+
+bool Admission::empty() const {
+  const std::lock_guard lock(mutex_);
+  const auto none = [](const Place& place) { return place.jobs == 0 && place.bytes == 0; };
+  return none(all_) && std::ranges::all_of(projects_, [&](const auto& mine) { return none(mine.second); });
 }
 
 }  // namespace drover::task

@@ -41,6 +41,8 @@ class Admission {
   // A job is over, and its outcome stays in memory until its task is.
   void job_ended(std::int64_t project, std::uint64_t outcome_bytes);
   void close();
+  // Nothing is held, of any project.
+  bool empty() const;
 
  private:
   // mutex_ is held.

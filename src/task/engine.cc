@@ -157,7 +157,6 @@ void EngineImpl::cancel(std::int64_t project, const Id& task, Done<> done) {
   loop_.post([this, project, task, done = std::move(done)] {
     const auto it = open_.find(task);
     if (it != open_.end() && it->second->live && it->second->project == project) {
-      it->second->cancelled = true;
       return cancel_from(OpenTaskPtr(it->second), 0, done);
     }
     // Perhaps it has finished: then there is nothing to cancel, which is no failure.
@@ -173,14 +172,15 @@ void EngineImpl::cancel_from(const OpenTaskPtr& task, std::uint32_t first, const
   const std::uint32_t end = step_end(*task, first);
   for (std::uint32_t i = first; i < end; ++i) {
     const JobRef job{task, i};
-    if (job.phase() == Phase::kEnded || job.phase() == Phase::kBeginning) continue;
+    const Phase phase = job.phase();
+    if (phase == Phase::kEnded) continue;
     Lane* lane = lane_of(job);
-    if (job.phase() == Phase::kRunning) {
+    if (phase == Phase::kRunning) {
       if (lane != nullptr && lane->run) lane->run->cancel();
       continue;
     }
     end_job(job, cancelled(now));
-    if (lane == nullptr) continue;
+    if (lane == nullptr || phase == Phase::kBeginning) continue;  // its commit will release the lane
     if (lane->current == job) release_current(*lane);
     lane->queue.drop_ended();
   }
@@ -249,6 +249,7 @@ void EngineImpl::recover(store::Recovery recovery) {
         metrics_.open.Decrement();
       } else if (const auto it = begun.find(job.key().packed()); it != begun.end()) {
         ++interrupted_jobs;
+        task->live->begun(i);  // as was shown before
         if (planted("run-again")) {
           job.phase() = Phase::kReady;
           continue;
@@ -288,6 +289,9 @@ void EngineImpl::drain(std::function<void()> done) {
     draining_ = true;
     admission_.close();
     drained_ = done;
+    for (Lane& lane : lanes_) {
+      if (lane.current && lane.current.phase() == Phase::kReady) put_back(lane);
+    }
     check_drained();
   });
 }

@@ -85,6 +85,7 @@ class Engine {
   virtual void recover(store::Recovery recovery) = 0;
 
   // Any thread. Accepts and begins no more; calls `done` when the last running job has ended and is stored.
+  // What has not left for its phone by then goes on after the next start.
   virtual void drain(std::function<void()> done) = 0;
   // What still runs stays as it is in the store: the next start finds it INTERRUPTED. Nothing happens
   // afterwards.

@@ -105,10 +105,9 @@ void EngineImpl::publish(Turn& turn) {
   for (const auto& [job, slot] : turn.begun) {
     Lane& lane = lanes_[slot];
     if (job.phase() == Phase::kBeginning) {
-      job.task->live->begun(job.index);
       start_current(lane);
     } else if (lane.current == job) {
-      release_current(lane);  // its task was refused, the lane having gone on before that was known
+      release_current(lane);  // it has ended meanwhile: cancelled, or its task was refused
     }
   }
 }
@@ -126,12 +125,13 @@ void EngineImpl::take_back(Turn& turn) {
   for (std::size_t i = 0; i < turn.accepted.size(); ++i) open_.erase(batch.accepted[i].id);
   for (std::size_t i = 0; i < turn.begun.size(); ++i) {
     const auto& [job, slot] = turn.begun[i];
-    if (!job.task->refused) {
+    if (job.phase() == Phase::kBeginning) {
       turn_.begin(job, slot, batch.begun[i].at_ms);
     } else if (lanes_[slot].current == job) {
       release_current(lanes_[slot]);
     }
   }
+  turn_.batch.unbegun.insert(turn_.batch.unbegun.end(), batch.unbegun.begin(), batch.unbegun.end());
   for (std::size_t i = 0; i < turn.ended.size(); ++i) {
     if (!turn.ended[i].task->refused) turn_.end(turn.ended[i], std::move(batch.ended[i].outcome));
   }

@@ -36,6 +36,8 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
   bool healthy() const override { return healthy_.load(std::memory_order_relaxed); }
 
  private:
+  friend class EngineProbe;  // for tests
+
   // engine.cc: tasks come, end, are cancelled.
   void accept_now(NewTask task, Done<LiveTaskPtr> done);
   OpenTaskPtr open(store::Task task, Place place, Millis until_deadline);
@@ -55,6 +57,7 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
   void begin_next(Lane& lane);
   void start_current(Lane& lane);
   void on_shell_end(std::uint32_t slot, const adb::ShellEnd& end);
+  void put_back(Lane& lane);
   void release_current(Lane& lane);
 
   // engine_commits.cc: what is stored, and what follows from it.

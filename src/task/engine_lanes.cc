@@ -73,14 +73,11 @@ void EngineImpl::begin_next(Lane& lane) {
 void EngineImpl::start_current(Lane& lane) {
   const JobRef job = lane.current;
   const std::int64_t now = loop_.clock().unix_ms();
-  if (job.task->cancelled) {
-    end_job(job, cancelled(now));
-    return release_current(lane);
-  }
   if (loop_.clock().steady() >= job.task->deadline) {
     end_job(job, expired(*lane.phone, job.task->request().start_deadline_s, now));
     return release_current(lane);
   }
+  if (draining_) return put_back(lane);
   adb::Connection* link = lane.phone->link();
   if (link == nullptr || !link->online()) {
     job.phase() = Phase::kReady;
@@ -96,6 +93,7 @@ void EngineImpl::start_current(Lane& lane) {
     return release_current(lane);
   }
   job.phase() = Phase::kRunning;
+  job.task->live->begun(job.index);
   ++running_;
   metrics_.running.Increment();
   lane.run = std::make_unique<RunningJob>(
@@ -115,6 +113,7 @@ void EngineImpl::on_shell_end(std::uint32_t slot, const adb::ShellEnd& end) {
     fleet_.drop(*lane.phone, "the phone refused to open a shell");
     if (loop_.clock().steady() < job.task->deadline) {
       job.phase() = Phase::kReady;
+      if (draining_) put_back(lane);
       return;
     }
     // The deadline has passed meanwhile, and nobody will look at it again.
@@ -126,6 +125,16 @@ void EngineImpl::on_shell_end(std::uint32_t slot, const adb::ShellEnd& end) {
   end_job(job, lane.run->outcome(end, job.task->run_timeout_s));
   lane.run.reset();
   release_current(lane);
+}
+
+// The node is about to stop, and the current job's command has not left: it has not begun after all, and the
+// next start finds it waiting. Until then no lane needs it.
+void EngineImpl::put_back(Lane& lane) {
+  lane.current.phase() = Phase::kQueued;
+  lane.current.task->live->unbegun(lane.current.index);
+  turn_.unbegin(lane.current);
+  lane.current = {};
+  want_flush();
 }
 
 void EngineImpl::release_current(Lane& lane) {

@@ -39,6 +39,9 @@ class JobQueue {
   }
 
   bool empty() const { return head_ == jobs_.size(); }
+  std::size_t size() const { return jobs_.size() - head_; }  // with those that have ended
+
+  static constexpr std::size_t kFirstSweep = 64;
 
  private:
   void trim() {
@@ -59,7 +62,6 @@ class JobQueue {
   }
 
   static constexpr std::size_t kKeep = 16;
-  static constexpr std::size_t kFirstSweep = 64;
 
   std::vector<JobRef> jobs_;
   std::size_t head_ = 0;

@@ -62,8 +62,16 @@ std::size_t LiveTask::footprint() const {
 
 void LiveTask::begun(std::uint32_t index) {
   const std::lock_guard lock(mutex_);
+  if (states_[index] == JobState::kRunning) return;
   states_[index] = JobState::kRunning;
   ++counts_.running;
+}
+
+void LiveTask::unbegun(std::uint32_t index) {
+  const std::lock_guard lock(mutex_);
+  if (states_[index] != JobState::kRunning) return;
+  states_[index] = JobState::kQueued;
+  --counts_.running;
 }
 
 void LiveTask::ended(std::uint32_t index, JobOutcome outcome) {

@@ -69,7 +69,8 @@ class LiveTask {
   std::size_t footprint() const;
 
   // The engine only.
-  void begun(std::uint32_t index);
+  void begun(std::uint32_t index);    // again where a phone refused the command and it is sent anew
+  void unbegun(std::uint32_t index);  // a planned stop comes before the phone has taken the command
   void ended(std::uint32_t index, store::JobOutcome outcome);
   void finish(std::int64_t at_ms);  // tells who waits
   std::int64_t finished_ms() const { return finished_ms_.load(std::memory_order_relaxed); }

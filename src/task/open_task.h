@@ -44,8 +44,7 @@ struct OpenTask {
   std::vector<Phase> phases;
   std::uint32_t open_jobs;   // not yet in phase kEnded
   std::uint64_t memory = 0;  // what it holds of the queue's memory
-  bool cancelled = false;
-  bool refused = false;  // it could not be stored, and nobody was told of it
+  bool refused = false;      // it could not be stored, and nobody was told of it
   SteadyTime accepted_at{};
   SteadyTime deadline;
   Timer deadline_timer;

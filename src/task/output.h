@@ -19,6 +19,7 @@ class OutputBudget {
   explicit OutputBudget(std::size_t limit) : limit_(limit) {}
   bool take(std::size_t bytes);
   void give_back(std::size_t bytes) { used_ -= bytes; }
+  std::size_t used() const { return used_; }
 
  private:
   std::size_t limit_;

@@ -32,6 +32,7 @@ struct Turn {
     batch.begun.push_back({job.key(), at_ms});
     begun.emplace_back(job, slot);
   }
+  void unbegin(const JobRef& job) { batch.unbegun.push_back(job.key()); }
   void end(const JobRef& job, store::JobOutcome outcome) {
     batch.ended.push_back({job.key(), std::move(outcome)});
     ended.push_back(job);

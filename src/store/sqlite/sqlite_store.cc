@@ -36,8 +36,9 @@ class TaskWrite final : public Write {
   TaskWrite(WriteBatch batch, Store::WriteDone done) : batch_(std::move(batch)), done_(std::move(done)) {}
 
   WriteSize size() const override {
-    WriteSize size{
-        batch_.accepted.size() + batch_.begun.size() + batch_.ended.size() + batch_.finished.size(), 0};
+    WriteSize size{batch_.accepted.size() + batch_.begun.size() + batch_.unbegun.size() +
+                       batch_.ended.size() + batch_.finished.size(),
+                   0};
     for (const Task& task : batch_.accepted) size.bytes += task.command.size();
     for (const auto& [job, outcome] : batch_.ended)
       size.bytes += outcome.out.bytes.size() + outcome.err.bytes.size();

@@ -220,6 +220,25 @@ TEST_F(SqliteStoreTest, RecoveryBringsWhatIsOpen) {
   EXPECT_EQ(recovery.begun[0].at_ms, 10);
 }
 
+TEST_F(SqliteStoreTest, ABeginningThatIsTakenBackIsForgotten) {
+  WriteBatch batch = accept(make_task(1, 3));
+  for (const std::uint32_t job : {0u, 1u, 2u}) batch.begun.push_back({{1, job}, 10});
+  ASSERT_TRUE(write(store(), std::move(batch)));
+  WriteBatch back;
+  back.unbegun.push_back({1, 1});
+  EXPECT_FALSE(back.empty());
+  ASSERT_TRUE(write(store(), std::move(back)));
+  reopen();
+  const auto recovery = store().recover().value();
+  ASSERT_EQ(recovery.begun.size(), 2u);
+  EXPECT_EQ(recovery.begun[0].job, (JobKey{1, 0}));
+  EXPECT_EQ(recovery.begun[1].job, (JobKey{1, 2}));
+  // And it may begin anew.
+  WriteBatch again;
+  again.begun.push_back({{1, 1}, 20});
+  EXPECT_TRUE(write(store(), std::move(again)));
+}
+
 TEST_F(SqliteStoreTest, ProjectsHaveUniqueNames) {
   const auto a = add_project(store(), "a").value();
   const auto b = add_project(store(), "b").value();

@@ -77,6 +77,9 @@ Result<> TaskWrites::apply(const WriteBatch& batch) {
   for (const WriteBatch::Begun& begun : batch.begun) {
     if (auto done = add_begun_.bind(begun.job.packed(), begun.at_ms).run(); !done) return done;
   }
+  for (const JobKey& job : batch.unbegun) {
+    if (auto done = remove_begun_.bind(job.packed(), job.packed()).run(); !done) return done;
+  }
   for (const WriteBatch::Ended& ended : batch.ended) {
     if (auto done = end(ended); !done) return done;
   }

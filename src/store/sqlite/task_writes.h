@@ -66,7 +66,7 @@ class TaskWrites {
   Statement add_result_;
   Statement add_finished_;
   Statement remove_unfinished_;
-  Statement remove_begun_;
+  Statement remove_begun_;  // of a range of jobs
 
   Statement oldest_finished_;
   Statement remove_task_;
