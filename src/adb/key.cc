@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "adb/packet.h"
+#include "base/sync_folder.h"
 
 namespace drover::adb {
 namespace {
@@ -206,10 +207,11 @@ std::string comment() {
 
 bool write_public(const std::string& path, const Key& key) {
   const std::string name = write_beside(path, key.public_line(comment()), 0644);
-  return !name.empty() && ::rename(name.c_str(), path.c_str()) == 0;
+  return !name.empty() && ::rename(name.c_str(), path.c_str()) == 0 && sync_folder_of(path);
 }
 
-// Puts the key's file in place whole, and never over one that somebody else has made meanwhile.
+// Puts the key's file in place whole, and never over one that somebody else has made meanwhile. No phone sees
+// a key that a power cut could take away again.
 bool write_private(const std::string& path, EVP_PKEY& key) {
   const Bio bio(BIO_new(BIO_s_secmem()));
   if (!bio || PEM_write_bio_PrivateKey(bio.get(), &key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
@@ -220,7 +222,7 @@ bool write_private(const std::string& path, EVP_PKEY& key) {
   const long size = BIO_get_mem_data(bio.get(), &data);
   const std::string name = write_beside(path, {data, static_cast<std::size_t>(size)}, 0600);
   if (name.empty()) return false;
-  const bool linked = ::link(name.c_str(), path.c_str()) == 0;
+  const bool linked = ::link(name.c_str(), path.c_str()) == 0 && sync_folder_of(path);
   const int error = errno;
   ::unlink(name.c_str());
   errno = error;

@@ -39,7 +39,7 @@ constexpr std::array kSettings{
             [](Config& c) -> Slot { return &c.adb.key; }},
     Setting{"jobs.max_output", "bytes kept of one job's output; beyond that its head and tail",
             [](Config& c) -> Slot { return &c.jobs.max_output; }, 1'024, std::int64_t{1} << 30},
-    Setting{"jobs.output_memory", "bytes of memory for the output of all running jobs together",
+    Setting{"jobs.output_memory", "bytes of memory for the output of all jobs that run or are not stored yet",
             [](Config& c) -> Slot { return &c.jobs.output_memory; }, std::int64_t{1} << 20, kTebi},
     Setting{"jobs.max_queued", "jobs that may be accepted and not ended; beyond that requests get 503",
             [](Config& c) -> Slot { return &c.jobs.max_queued; }, 1, 1'000'000'000},

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/sync_folder.h"
 #include "cli/errc.h"
 
 namespace drover::cli {
@@ -39,6 +40,20 @@ Result<std::string> read_stream(std::FILE* file, const std::string& path, std::s
   return bytes;
 }
 
+// What is stored in a folder is durable only if the folder itself is.
+Result<> make_dir(const std::filesystem::path& dir, mode_t mode) {
+  std::error_code error;
+  const std::filesystem::path above = dir.parent_path();
+  if (!above.empty() && !std::filesystem::exists(above, error)) {
+    if (Result<> made = make_dir(above, 0777); !made) return made;
+  }
+  if (::mkdir(dir.c_str(), mode) != 0) {
+    if (errno == EEXIST && std::filesystem::is_directory(dir, error)) return {};
+    return file_failure(dir, "cannot be made");
+  }
+  return sync_folder_of(dir) ? Result<>() : file_failure(dir, "cannot be made durable");
+}
+
 }  // namespace
 
 std::string default_data_dir() {
@@ -57,12 +72,9 @@ std::vector<std::string> environment() {
 }
 
 Result<> make_private_dir(const std::string& path) {
-  const std::filesystem::path dir(path);
-  std::error_code error;
-  if (dir.has_parent_path()) std::filesystem::create_directories(dir.parent_path(), error);
-  if (::mkdir(path.c_str(), 0700) == 0) return {};
-  if (errno == EEXIST && std::filesystem::is_directory(dir, error)) return {};
-  return file_failure(path, "cannot be made");
+  std::filesystem::path dir = std::filesystem::path(path).lexically_normal();
+  if (!dir.has_filename()) dir = dir.parent_path();  // it ended with a slash
+  return make_dir(dir, 0700);
 }
 
 Result<std::string> read_whole_file(const std::string& path, std::size_t limit) {

@@ -16,7 +16,7 @@ std::string default_config_file();
 // The environment as "NAME=value".
 std::vector<std::string> environment();
 
-// Makes the folder `path` (mode 0700) and those above it, as far as they are missing.
+// Makes the folder `path` (mode 0700) and those above it, as far as they are missing, durably.
 Result<> make_private_dir(const std::string& path);
 
 // The whole file; "-" is standard input. kUsage if it cannot be read or is larger than `limit` bytes.

@@ -31,8 +31,9 @@ namespace drover::task {
 struct EngineOptions {
   std::size_t max_output = std::size_t{1}
                            << 20;  // kept of a job's output, bytes; beyond that its head and tail
-  std::size_t output_memory = std::size_t{512} << 20;  // for the output of all running jobs together
-  std::uint64_t max_queued_jobs = 2'000'000;           // accepted and not ended, on this node
+  std::size_t output_memory = std::size_t{512}
+                              << 20;          // for the output of all jobs that run or are not stored yet
+  std::uint64_t max_queued_jobs = 2'000'000;  // accepted and not ended, on this node
   std::uint64_t max_queued_jobs_per_project = 1'000'000;
   // About what open tasks may take, counted until a task's last job has ended; one project may take half of
   // it.

@@ -92,6 +92,7 @@ void EngineImpl::publish(Turn& turn) {
     admission_.job_ended(job.task->project, memory);
     job.task->live->ended(job.index, std::move(batch.ended[i].outcome));
   }
+  output_budget_.give_back(turn.output_held);
   for (std::size_t i = 0; i < turn.finished.size(); ++i) {
     const OpenTaskPtr& task = turn.finished[i];
     if (task->refused) continue;
@@ -135,6 +136,7 @@ void EngineImpl::take_back(Turn& turn) {
   for (std::size_t i = 0; i < turn.ended.size(); ++i) {
     if (!turn.ended[i].task->refused) turn_.end(turn.ended[i], std::move(batch.ended[i].outcome));
   }
+  turn_.output_held += turn.output_held;
   for (std::size_t i = 0; i < turn.finished.size(); ++i) {
     if (!turn.finished[i]->refused) turn_.finish(turn.finished[i], batch.finished[i].at_ms);
   }

@@ -123,6 +123,7 @@ void EngineImpl::on_shell_end(std::uint32_t slot, const adb::ShellEnd& end) {
     return;
   }
   end_job(job, lane.run->outcome(end, job.task->run_timeout_s));
+  turn_.output_held += lane.run->hand_over_budget();
   lane.run.reset();
   release_current(lane);
 }

@@ -7,13 +7,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "adb/shell.h"
 #include "store/types.h"
 
 namespace drover::task {
 
-// The memory that all running jobs' output may take together. One loop.
+// The memory that the output of all jobs may take together, from its coming until it is stored. One loop.
 class OutputBudget {
  public:
   explicit OutputBudget(std::size_t limit) : limit_(limit) {}
@@ -38,8 +39,10 @@ class JobOutput {
 
   void append(adb::Output from, std::string_view bytes);
 
-  // Moves all into `outcome`: shown, output_bytes, output_hash, out, err. The last call.
+  // Moves all into `outcome`: shown, output_bytes, output_hash, out, err.
   void move_into(store::JobOutcome& outcome);
+  // The bytes that it holds of the budget: from now on the caller gives them back. The last call.
+  std::size_t hand_over() { return std::exchange(taken_, 0); }
 
  private:
   static constexpr std::size_t kShown = 1024;  // KooPhone's execute_msg

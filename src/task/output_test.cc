@@ -93,6 +93,21 @@ TEST(JobOutput, GivesUpWhenTheBudgetIsUsedUpAndReturnsWhatItTook) {
   EXPECT_TRUE(budget.take(10'000));
 }
 
+TEST(JobOutput, WhatIsHandedOverStaysTaken) {
+  OutputBudget budget(10'000);
+  std::size_t held = 0;
+  {
+    JobOutput output(budget, 1 << 20);
+    output.append(Output::kStdout, std::string(14'000, 'a'));
+    EXPECT_EQ(finish(output).out.bytes.size(), 14'000u);
+    held = output.hand_over();
+  }
+  EXPECT_EQ(held, 9'904u);
+  EXPECT_FALSE(budget.take(10'000));
+  budget.give_back(held);
+  EXPECT_TRUE(budget.take(10'000));
+}
+
 TEST(JobOutput, HashTellsStreamsAndBytesApart) {
   OutputBudget budget(1 << 20);
   const auto hash = [&budget](std::string_view out, std::string_view err) {

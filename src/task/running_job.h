@@ -26,8 +26,11 @@ class RunningJob final : private adb::ShellEvents {
   void cancel();
   bool killed() const { return killed_ != Killed::kNo; }
 
-  // The outcome, from how it ended and why it may have been killed. The last call.
+  // The outcome, from how it ended and why it may have been killed.
   store::JobOutcome outcome(const adb::ShellEnd& end, std::uint32_t run_timeout_s);
+  // What its output holds of the budget, which the caller gives back when the outcome is stored. The last
+  // call.
+  std::size_t hand_over_budget() { return output_.hand_over(); }
 
  private:
   enum class Killed { kNo, kTimeout, kCancel };

@@ -1,6 +1,7 @@
 // What the engine wants stored, and whom it concerns: collected during one turn of its loop, then committed.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <utility>
@@ -18,6 +19,7 @@ struct Turn {
   std::vector<std::pair<OpenTaskPtr, Engine::Done<LiveTaskPtr>>> accepted;
   std::vector<std::pair<JobRef, std::uint32_t>> begun;  // and the slot of the lane
   std::vector<JobRef> ended;
+  std::size_t output_held = 0;  // of the output budget, by the outcomes of these
   std::vector<OpenTaskPtr> finished;
 
   std::vector<Engine::Done<>> told;  // after the commit, or why there was none

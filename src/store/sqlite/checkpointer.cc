@@ -47,15 +47,17 @@ void Checkpointer::close() {
 }
 
 void Checkpointer::run() {
+  bool failing = false;
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [this] { return busy_ || closed_; });
     if (closed_) return;
     lock.unlock();
     const auto done = db_->checkpoint();
-    // A failure costs nothing but a longer log: the next pass tries again.
-    if (!done)
+    // A failure costs nothing but a longer log: the next pass tries again. On a full disk, all of them fail.
+    if (!done && !failing)
       spdlog::warn("store: the log was not brought back into the database: {}", done.error().message);
+    failing = !done;
     lock.lock();
     if (done) done_ = *done;
     busy_ = false;

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/sync_folder.h"
 #include "store/errc.h"
 #include "store/metrics.h"
 #include "store/sqlite/database.h"
@@ -202,16 +203,6 @@ Failure system_failure(const std::string& path) {
   return failure(Errc::kUnavailable, path + ": " + std::generic_category().message(errno));
 }
 
-// Makes the folder's list of files durable.
-Result<> sync_folder_of(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return system_failure(folder);
-  const Result<> synced = ::fsync(fd) == 0 ? Result<>() : system_failure(folder);
-  ::close(fd);
-  return synced;
-}
-
 // A new database appears whole, so that an empty file in its place is known for what it is: a loss.
 Result<> make_database(const std::string& path) {
   const std::string fresh = path + ".new";
@@ -225,8 +216,8 @@ Result<> make_database(const std::string& path) {
     if (!db) return tl::make_unexpected(std::move(db.error()));
     if (auto done = sqlite::migrate(*db, sqlite::migrations()); !done) return done;
   }
-  if (::rename(fresh.c_str(), path.c_str()) != 0) return system_failure(path);
-  return sync_folder_of(path);
+  if (::rename(fresh.c_str(), path.c_str()) != 0 || !sync_folder_of(path)) return system_failure(path);
+  return {};
 }
 
 // Whether there is something that can be a database. If there is nothing at all, makes one.

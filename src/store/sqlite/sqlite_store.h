@@ -1,8 +1,9 @@
 // The Store in one SQLite file: WAL, synchronous=FULL, one writer thread, one reader thread, and one that
 // checkpoints.
 //
-// Where a commit failed because the disk could not sync, and the process then dies before the next commit,
-// the failed one may be found stored all the same.
+// A commit whose sync failed may be whole in the log all the same. Before it is reported, the writer puts an
+// empty one in its place; where that fails as well and the process dies before any other commit, the failed
+// one may be found stored after all.
 #pragma once
 
 #include <memory>

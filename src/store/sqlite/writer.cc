@@ -17,11 +17,14 @@ Result<std::unique_ptr<Writer>> Writer::start(std::unique_ptr<Database> db,
   if (!tasks) return tl::make_unexpected(std::move(tasks.error()));
   auto admin = AdminWrites::open(*db);
   if (!admin) return tl::make_unexpected(std::move(admin.error()));
-  Connection connection{
-      std::move(db), {std::move(*tasks), std::move(*admin)}, {}, {}, std::move(checkpointer)};
+  Connection connection{std::move(db),          {std::move(*tasks), std::move(*admin)}, {}, {}, {}, {},
+                        std::move(checkpointer)};
   // IMMEDIATE: a transaction that could turn out to be unable to write would be of no use.
   auto prepared =
-      connection.db->prepare({{&connection.begin, "BEGIN IMMEDIATE"}, {&connection.commit, "COMMIT"}});
+      connection.db->prepare({{&connection.begin, "BEGIN IMMEDIATE"},
+                              {&connection.commit, "COMMIT"},
+                              {&connection.add_nothing, "INSERT INTO unfinished VALUES(0)"},
+                              {&connection.remove_nothing, "DELETE FROM unfinished WHERE task = 0"}});
   if (!prepared) return tl::make_unexpected(std::move(prepared.error()));
   std::unique_ptr<Writer> writer(new Writer(std::move(connection), metrics));
   writer->thread_ = std::thread([self = writer.get()] { self->run(); });
@@ -115,25 +118,44 @@ void Writer::report(const Result<>& committed) {
 }
 
 Result<> Writer::try_commit(Group group) {
-  auto& [db, tables, begin, commit, checkpointer] = *connection_;
+  Database& db = *connection_->db;
   const auto start = std::chrono::steady_clock::now();
-  const std::int64_t rows_before = db->total_changes();
-  const std::int64_t jobs_before = tables.tasks.stored_jobs();
-  auto committed = begin.run();
-  if (committed) committed = apply_all(group);
-  if (committed) committed = commit.run();
+  const std::int64_t rows_before = db.total_changes();
+  const std::int64_t jobs_before = connection_->tables.tasks.stored_jobs();
+  // A commit that has nothing to write says nothing about the disk: while it fails, each has something.
+  auto committed = transact(group, failing_);
   if (!committed) {
-    // SQLite has rolled back by itself after some failures, such as a full disk.
-    if (db->in_transaction()) (void)db->run("ROLLBACK");
-    tables.tasks.set_stored_jobs(jobs_before);
-    (void)db->checkpoint();  // on a full disk the log can then start over instead of growing
+    connection_->tables.tasks.set_stored_jobs(jobs_before);
+    undo(committed);
     metrics_.failed_commits.Increment();
     return committed;
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   metrics_.commit_seconds.Observe(took.count());
-  metrics_.commit_rows.Observe(static_cast<double>(db->total_changes() - rows_before));
+  metrics_.commit_rows.Observe(static_cast<double>(db.total_changes() - rows_before));
   return committed;
+}
+
+Result<> Writer::transact(Group group, bool touch) {
+  auto done = connection_->begin.run();
+  if (done && touch) done = touch_disk();
+  if (done) done = apply_all(group);
+  if (done) done = connection_->commit.run();
+  // SQLite has rolled back by itself after some failures, such as a full disk.
+  if (!done && connection_->db->in_transaction()) (void)connection_->db->run("ROLLBACK");
+  return done;
+}
+
+void Writer::undo(const Result<>& failed) {
+  if (failed.error().code == std::errc::invalid_argument) return;  // nothing of it has left for the disk
+  (void)connection_->db->checkpoint();  // on a full disk the log can then start over instead of growing
+  // When only the sync failed, the log holds the whole commit, and a process that died now would find it
+  // there at its next start. Before anybody is told that it is not stored, another one is put in its place.
+  (void)transact({}, true);
+}
+
+Result<> Writer::touch_disk() {
+  return connection_->add_nothing.run().and_then([this] { return connection_->remove_nothing.run(); });
 }
 
 Result<> Writer::apply_all(Group group) {

@@ -70,6 +70,8 @@ class Writer {
     WriteTables tables;
     Statement begin;
     Statement commit;
+    Statement add_nothing;     // a row that belongs to no task,
+    Statement remove_nothing;  // and its end: a commit of both reaches the disk and changes nothing
     std::unique_ptr<Checkpointer> checkpointer;
   };
 
@@ -80,7 +82,10 @@ class Writer {
   void commit(Group group);
   void report(const Result<>& committed);
   Result<> try_commit(Group group);
+  Result<> transact(Group group, bool touch);
   Result<> apply_all(Group group);
+  Result<> touch_disk();
+  void undo(const Result<>& failed);
 
   std::optional<Connection> connection_;
   Metrics metrics_;

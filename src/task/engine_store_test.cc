@@ -1,0 +1,344 @@
+// The engine on a store that is slow or fails: nothing accepted is lost or doubled, everything ends.
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <mutex>
+#include <random>
+#include <set>
+
+#include "store/errc.h"
+#include "task/testing/engine_fixture.h"
+
+namespace drover::task {
+namespace {
+
+using store::Done;
+using store::JobState;
+using store::WriteBatch;
+
+// Hands everything on, writes as the test says.
+class WrappedStore : public store::Store {
+ public:
+  explicit WrappedStore(std::unique_ptr<Store> real) : real_(std::move(real)) {}
+
+  void read_task(const Id& id, Done<std::optional<store::TaskRecord>> done) override {
+    real_->read_task(id, std::move(done));
+  }
+  void read_job(const Id& job, Done<std::optional<store::JobOutcome>> done) override {
+    real_->read_job(job, std::move(done));
+  }
+  void list_tasks(std::int64_t project, std::int64_t before, std::uint32_t limit,
+                  Done<std::vector<TaskSummary>> done) override {
+    real_->list_tasks(project, before, limit, std::move(done));
+  }
+  void delete_old(const store::Retention& retention, Done<std::uint64_t> done) override {
+    real_->delete_old(retention, std::move(done));
+  }
+  void add_project(store::Project project, Done<store::Project> done) override {
+    real_->add_project(std::move(project), std::move(done));
+  }
+  void add_token(store::Token token, Done<> done) override {
+    real_->add_token(std::move(token), std::move(done));
+  }
+  void remove_token(std::string id, Done<> done) override {
+    real_->remove_token(std::move(id), std::move(done));
+  }
+  void put_instances(std::vector<store::Instance> instances,
+                     Done<std::vector<store::Instance>> done) override {
+    real_->put_instances(std::move(instances), std::move(done));
+  }
+  void remove_instance(std::int64_t seq, Done<> done) override {
+    real_->remove_instance(seq, std::move(done));
+  }
+  Result<std::vector<store::Project>> projects() override { return real_->projects(); }
+  Result<std::vector<store::Token>> tokens() override { return real_->tokens(); }
+  Result<std::vector<store::Instance>> instances() override { return real_->instances(); }
+  Result<store::Recovery> recover() override { return real_->recover(); }
+  void close() override { real_->close(); }
+
+ protected:
+  void pass(WriteBatch batch, WriteDone done) { real_->write(std::move(batch), std::move(done)); }
+  // Tells so in its turn, as the store itself would.
+  void refuse(WriteBatch batch, WriteDone done) {
+    real_->write(
+        {}, [batch = std::move(batch), done = std::move(done)](const Result<>&, const WriteBatch&) mutable {
+          done(failure(store::Errc::kUnavailable, "as ordered"), std::move(batch));
+        });
+  }
+
+ private:
+  std::unique_ptr<Store> real_;
+};
+
+// Once held, it keeps writes until the test passes or refuses them, one by one.
+class HeldStore final : public WrappedStore {
+ public:
+  using WrappedStore::WrappedStore;
+  ~HeldStore() override { HeldStore::close(); }
+
+  void write(WriteBatch batch, WriteDone done) override {
+    std::unique_lock lock(mutex_);
+    if (held_) {
+      writes_.push_back({std::move(batch), std::move(done)});
+      return;
+    }
+    lock.unlock();
+    pass(std::move(batch), std::move(done));
+  }
+  void close() override {
+    release();
+    WrappedStore::close();
+  }
+
+  void hold() {
+    const std::lock_guard lock(mutex_);
+    held_ = true;
+  }
+  std::size_t count() {
+    const std::lock_guard lock(mutex_);
+    return writes_.size();
+  }
+  void refuse_next() {
+    auto [batch, done] = take();
+    refuse(std::move(batch), std::move(done));
+  }
+  void release() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [batch, done] : writes_) pass(std::move(batch), std::move(done));
+    writes_.clear();
+    held_ = false;
+  }
+
+ private:
+  struct Held {
+    WriteBatch batch;
+    WriteDone done;
+  };
+  Held take() {
+    const std::lock_guard lock(mutex_);
+    Held next = std::move(writes_.front());
+    writes_.pop_front();
+    return next;
+  }
+
+  std::mutex mutex_;
+  bool held_ = false;
+  std::deque<Held> writes_;
+};
+
+// Refuses writes by the dice.
+class UnreliableStore final : public WrappedStore {
+ public:
+  UnreliableStore(std::unique_ptr<Store> real, std::uint64_t seed)
+      : WrappedStore(std::move(real)), random_(seed) {}
+
+  void write(WriteBatch batch, WriteDone done) override {  // the engine's loop only
+    if (!unreliable_ || random_() % 3 != 0) return pass(std::move(batch), std::move(done));
+    ++refused_;
+    refuse(std::move(batch), std::move(done));
+  }
+
+  std::atomic<bool> unreliable_{false};
+  std::atomic<int> refused_{0};
+
+ private:
+  std::mt19937_64 random_;
+};
+
+using Accepted = std::future<Result<LiveTaskPtr>>;
+
+Accepted send(Node& node, const std::string& command, std::vector<std::string> targets) {
+  const auto promise = std::make_shared<std::promise<Result<LiveTaskPtr>>>();
+  node.engine().accept({kProject, command, std::move(targets)},
+                       [promise](Result<LiveTaskPtr> result) { promise->set_value(std::move(result)); });
+  return promise->get_future();
+}
+
+class EngineStoreTest : public EngineTest {
+ protected:
+  void start(std::size_t phones, EngineOptions options = {}) {
+    phones_ = std::make_unique<Phones>(phones);
+    node_ = std::make_unique<Node>(database(), options, Millis(0), [this](auto real) {
+      auto held = std::make_unique<HeldStore>(std::move(real));
+      store_ = held.get();
+      return held;
+    });
+    node_->add(*phones_, phones);
+    for (std::size_t i = 0; i < phones; ++i) all_.push_back("p" + std::to_string(i));
+    ASSERT_TRUE(wait_for_end(node_->accept("echo ready", all_)));
+  }
+
+  // What is sent meanwhile waits in writes of its own, this many.
+  void wait_for_writes(std::size_t count) {
+    ASSERT_TRUE(eventually([&] { return store_->count() >= count; })) << store_->count();
+  }
+
+  std::unique_ptr<Phones> phones_;
+  std::vector<std::string> all_;
+  HeldStore* store_ = nullptr;
+  std::unique_ptr<Node> node_;
+};
+
+TEST_F(EngineStoreTest, AFailedAcceptanceHarmsNoneThatIsUnderWayBehindIt) {
+  start(2);
+  store_->hold();
+  Accepted refused = send(*node_, "echo refused", {"p0"});
+  wait_for_writes(1);
+  Accepted accepted = send(*node_, "echo accepted", {"p1"});
+  wait_for_writes(2);
+  store_->refuse_next();
+  store_->release();
+  EXPECT_EQ(refused.get().error().code, Errc::kNotStored);
+  const auto task = accepted.get();
+  ASSERT_TRUE(task);
+  ASSERT_TRUE(wait_for_end(*task));
+  const LiveTaskPtr next = node_->accept("echo next", {"p0"});
+  ASSERT_TRUE(wait_for_end(next));
+  EXPECT_EQ(outcomes(next).front().state, JobState::kSucceeded);
+  EXPECT_EQ(phones_->begun("echo refused"), 0);
+  EXPECT_EQ(phones_->begun("echo accepted"), 1);
+  EXPECT_EQ(phones_->begun("echo next"), 1);
+}
+
+// More phones than begin in one turn: the task's later beginnings are stored, the task itself is not.
+TEST_F(EngineStoreTest, BeginningsOfATaskThatWasRefusedBeginNothing) {
+  start(300);
+  store_->hold();
+  Accepted refused = send(*node_, "echo refused", all_);
+  wait_for_writes(2);
+  store_->refuse_next();
+  store_->release();
+  EXPECT_EQ(refused.get().error().code, Errc::kNotStored);
+  const LiveTaskPtr next = node_->accept("echo next", all_);
+  ASSERT_TRUE(wait_for_end(next));
+  EXPECT_EQ(next->counts().succeeded, 300u);
+  EXPECT_EQ(phones_->begun("echo refused"), 0);
+  node_.reset();
+  Node again(database());
+  const LiveTaskPtr later = again.accept("echo later", all_);
+  ASSERT_TRUE(wait_for_end(later));
+  EXPECT_EQ(later->counts().succeeded, 300u);
+  EXPECT_EQ(phones_->begun("echo refused"), 0);
+}
+
+TEST_F(EngineStoreTest, AnEndThatCouldNotBeStoredIsStoredLater) {
+  start(2);
+  const LiveTaskPtr task = node_->accept("sleep 1; echo done", {"p0", "p1", "p0"});
+  ASSERT_TRUE(eventually([&] { return task->counts().running == 2; }));
+  store_->hold();
+  wait_for_writes(1);  // one end, or both
+  Accepted behind = send(*node_, "echo behind", {"p1"});
+  wait_for_writes(2);
+  store_->refuse_next();
+  EXPECT_TRUE(eventually([&] { return !node_->engine().healthy(); }));
+  EXPECT_EQ(task->counts().succeeded, 0u);
+  store_->release();
+  EXPECT_TRUE(behind.get());
+  ASSERT_TRUE(wait_for_end(task));
+  EXPECT_TRUE(eventually([&] { return node_->engine().healthy(); }));
+  EXPECT_EQ(task->counts().succeeded, 3u);
+  for (const auto& outcome : outcomes(task)) EXPECT_EQ(outcome.shown, "done\n");
+  EXPECT_EQ(phones_->begun("echo done"), 3);
+}
+
+TEST_F(EngineStoreTest, NothingBeginsBeforeItsBeginningIsStored) {
+  start(1);
+  const LiveTaskPtr first = node_->accept("sleep 0.5", {"p0"});
+  const LiveTaskPtr second = node_->accept("echo second", {"p0"});
+  ASSERT_TRUE(eventually([&] { return first->counts().running == 1; }));
+  store_->hold();
+  // The end of the first, and with it or after it the beginning of the second. Refused, it is tried again.
+  for (int tries = 0; tries < 3; ++tries) {
+    wait_for_writes(1);
+    store_->refuse_next();
+  }
+  wait_for_writes(1);
+  EXPECT_EQ(phones_->begun("echo second"), 0);
+  store_->release();
+  ASSERT_TRUE(wait_for_end(second));
+  EXPECT_EQ(phones_->begun("echo second"), 1);
+}
+
+// Output that is not stored yet takes memory as before.
+TEST_F(EngineStoreTest, OutputIsChargedUntilItIsStored) {
+  EngineOptions options;
+  options.output_memory = 100'000;
+  start(3, options);
+  const std::string much = "gen 90000; sleep 0.5";
+  const LiveTaskPtr first = node_->accept(much, {"p0"});
+  const LiveTaskPtr second = node_->accept("sleep 1.5; gen 90000", {"p1"});
+  ASSERT_TRUE(eventually([&] { return first->counts().running + second->counts().running == 2; }));
+  store_->hold();
+  wait_for_writes(2);  // both have ended
+  store_->refuse_next();
+  store_->release();
+  ASSERT_TRUE(wait_for_end(first));
+  ASSERT_TRUE(wait_for_end(second));
+  const LiveTaskPtr third = node_->accept(much, {"p2"});
+  ASSERT_TRUE(wait_for_end(third));
+
+  const auto kept = [&](const LiveTaskPtr& task) {
+    std::promise<std::size_t> size;
+    store_->read_job(task->task().id.job(0), [&](Result<std::optional<store::JobOutcome>> read) {
+      size.set_value(read && *read ? (*read)->out.bytes.size() : 0);
+    });
+    return size.get_future().get();
+  };
+  EXPECT_EQ(kept(first), 90'000u);
+  EXPECT_LT(kept(second), 20'000u);  // what was left of the budget
+  EXPECT_EQ(kept(third), 90'000u);   // all of it has been given back
+}
+
+TEST_F(EngineTest, NothingIsLostOrDoubledOnAStoreThatFailsByTheDice) {
+  constexpr std::size_t kPhones = 12;
+  Phones phones(kPhones);
+  UnreliableStore* store = nullptr;
+  std::map<std::string, LiveTaskPtr> accepted;
+  std::set<std::string> refused;
+  {
+    Node node(database(), {}, Millis(0), [&](auto real) {
+      auto made = std::make_unique<UnreliableStore>(std::move(real), 11);
+      store = made.get();
+      return made;
+    });
+    node.add(phones, kPhones);
+    store->unreliable_ = true;
+    std::deque<std::pair<std::string, Accepted>> sent;
+    for (int i = 0; store->refused_ < 12; ++i) {
+      const std::string command = "echo task-" + std::to_string(i) + "-";
+      std::vector<std::string> targets;
+      for (int j = 0; j <= i % 4; ++j) targets.push_back("p" + std::to_string((5 * i + j) % kPhones));
+      sent.emplace_back(command, send(node, command, targets));
+      if (sent.size() < 8) continue;  // so many are on their way at once
+      auto [told, answer] = std::move(sent.front());
+      sent.pop_front();
+      const auto result = answer.get();
+      if (result) accepted[told] = *result;
+      if (!result) refused.insert(told);
+    }
+    store->unreliable_ = false;
+    for (auto& [command, answer] : sent) {
+      const auto result = answer.get();
+      if (result) accepted[command] = *result;
+      if (!result) refused.insert(command);
+    }
+    for (const auto& [command, task] : accepted) {
+      ASSERT_TRUE(wait_for_end(task)) << command;
+      EXPECT_EQ(task->counts().succeeded, task->task().targets.size()) << command;
+      EXPECT_EQ(phones.begun(command), static_cast<int>(task->task().targets.size())) << command;
+    }
+  }
+  for (const std::string& command : refused) EXPECT_EQ(phones.begun(command), 0) << command;
+  EXPECT_GT(accepted.size(), 20u);
+  EXPECT_GT(refused.size(), 5u);
+  prometheus::Registry registry;
+  const auto file = std::move(*store::open_sqlite({database()}, registry));
+  EXPECT_TRUE(file->recover()->open.empty());
+  std::promise<std::size_t> stored;
+  file->list_tasks(kProject, 0, 1'000'000, [&](auto tasks) { stored.set_value(tasks->size()); });
+  EXPECT_EQ(stored.get_future().get(), accepted.size());
+}
+
+}  // namespace
+}  // namespace drover::task
