@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -50,6 +51,7 @@ void EngineImpl::flush() {
   // what it refers to may only be let go on our loop.
   auto turn = std::make_shared<Turn>(std::exchange(turn_, {}));
   store::WriteBatch batch = std::exchange(turn->batch, {});
+  turn->failures = failures_;
   ++commits_under_way_;
   store_.write(std::move(batch), [this, turn = std::move(turn)](Result<> result,
                                                                 store::WriteBatch written) mutable {
@@ -102,7 +104,13 @@ void EngineImpl::publish(Turn& turn) {
     open_.erase(task->live->task().id);
   }
   for (auto& [task, done] : turn.accepted) done(task->live);
-  for (const auto& done : turn.told) done({});
+  if (turn.failures == failures_) {
+    for (const auto& done : turn.told) done({});
+  } else if (!turn.told.empty()) {
+    // A commit before this one failed in the meantime: what they wait for may be in it, to be tried again.
+    std::move(turn.told.begin(), turn.told.end(), std::back_inserter(turn_.told));
+    want_flush();
+  }
   for (const auto& [job, slot] : turn.begun) {
     Lane& lane = lanes_[slot];
     if (job.phase() == Phase::kBeginning) {
@@ -116,6 +124,7 @@ void EngineImpl::publish(Turn& turn) {
 // Nothing of the turn is stored: what was to be accepted is refused, all else is tried again.
 void EngineImpl::take_back(Turn& turn) {
   store::WriteBatch& batch = turn.batch;
+  ++failures_;
   for (auto& [task, done] : turn.accepted) {
     task->refused = true;
     task->deadline_timer.cancel();

@@ -88,6 +88,7 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
   Turn turn_;
   bool flush_wanted_ = false;
   std::uint32_t commits_under_way_ = 0;
+  std::uint32_t failures_ = 0;  // of commits
   Timer retry_timer_;
 
   bool stopped_ = false;

@@ -191,6 +191,31 @@ TEST_F(EngineStopTest, ACancelledJobThatWasAboutToBeginHasEndedWhenTheAnswerCome
   EXPECT_EQ(phones_.begun("echo cancelled"), 0);
 }
 
+TEST_F(EngineStopTest, ACancellationIsNotAnsweredBeforeWhatAnEarlierCommitFailedToStore) {
+  phones_.fault(0, 0, "absent");
+  add_phone();
+  const LiveTaskPtr task = accept("echo never");
+  const auto cancel = [&](std::promise<std::pair<bool, Counts>>& answered) {
+    node_->engine().cancel(1, task->task().id, [&](const Result<>& result) {
+      answered.set_value({result.has_value(), task->counts()});
+    });
+    node_->on_loop([] {});
+    node_->on_loop([] {});  // it is on its way to the store
+  };
+  std::promise<std::pair<bool, Counts>> first;
+  std::promise<std::pair<bool, Counts>> second;
+  node_->store().set_mood(Mood::kStuck);
+  cancel(first);
+  cancel(second);
+  ASSERT_EQ(node_->store().waiting(), 2u);
+  node_->store().fail_next();
+  node_->store().set_mood(Mood::kGood);
+  EXPECT_FALSE(first.get_future().get().first);
+  const auto [done, counts] = second.get_future().get();
+  EXPECT_TRUE(done);
+  EXPECT_EQ(counts.cancelled, 1u);
+}
+
 TEST_F(EngineStopTest, ACrashNeverShowsAJobAsWaitingThatWasShownToRun) {
   add_phone();
   const LiveTaskPtr task = accept("sleep 600");

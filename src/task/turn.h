@@ -23,6 +23,7 @@ struct Turn {
   std::vector<OpenTaskPtr> finished;
 
   std::vector<Engine::Done<>> told;  // after the commit, or why there was none
+  std::uint32_t failures = 0;        // so many commits had failed when this was given to the store
 
   bool empty() const { return batch.empty() && told.empty(); }
 

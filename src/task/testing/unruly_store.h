@@ -37,6 +37,12 @@ class UnrulyStore final : public store::Store {
     wake_.notify_all();
   }
 
+  // Whatever the mood, the next write fails.
+  void fail_next() {
+    const std::lock_guard lock(mutex_);
+    fail_next_ = true;
+  }
+
   // So many writes have been neither passed on nor failed.
   std::size_t waiting() {
     const std::lock_guard lock(mutex_);
@@ -153,7 +159,8 @@ class UnrulyStore final : public store::Store {
         wake_.wait_for(lock, Millis(random_() % 20), [this] { return dead_ || mood_ != Mood::kFlaky; });
         if (dead_) return;
       }
-      const bool store = mood_ == Mood::kGood || (mood_ == Mood::kFlaky && random_() % 3 != 0);
+      const bool store = !std::exchange(fail_next_, false) &&
+                         (mood_ == Mood::kGood || (mood_ == Mood::kFlaky && random_() % 3 != 0));
       // Answers come in the order of the calls, so a failure waits for what is under way.
       if (!store) wake_.wait(lock, [this] { return under_way_ == 0; });
       if (dead_) return;
@@ -194,6 +201,7 @@ class UnrulyStore final : public store::Store {
   Mood mood_ = Mood::kGood;
   std::minstd_rand random_;
   std::size_t under_way_ = 0;
+  bool fail_next_ = false;
   bool dead_ = false;
   bool closed_ = false;
 
