@@ -3,7 +3,7 @@
 //   overload_load PORT TOKEN PHONES JOBS CONNECTIONS RATE SECONDS
 //
 // JOBS instances a task, chosen in turn among sim-00000 and up. RATE in tasks/s; 0: closed loop, each
-// connection sends its next request when it has its answer, and sends a refused one again after 1 ms. A
+// connection sends its next request when it has its answer, and sends a refused one again after 20 ms. A
 // connection whose answers are late sends later ones all the same, pipelined; Retry-After is not heeded.
 // Every hundredth accepted task is also asked for, with ?wait=30, until it has ended. Prints one JSON line;
 // times in ms are from when a request was due.
@@ -33,6 +33,7 @@ constexpr std::size_t kPipelined =
     64;  // unanswered requests of one connection; what is due beyond is dropped
 constexpr std::uint64_t kAskedFor = 100;  // one accepted task in so many
 constexpr std::size_t kAskers = 16;       // connections for that
+constexpr double kRefusedPause = 0.02;    // seconds
 constexpr double kAskPatience = 30;       // seconds
 
 [[noreturn]] void die(const std::string& what) {
@@ -258,7 +259,7 @@ class Load {
       if (answer.status == 200) {
         post(sender, now());
       } else {
-        again_.emplace_back(now() + 0.001, &sender);
+        again_.emplace_back(now() + kRefusedPause, &sender);
       }
     }
   }

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLET;
 // A client that always has more to send lets others in after this many reads and requests.
-constexpr unsigned kStepsPerTurn = 32;
+constexpr unsigned kStepsPerTurn = 8;
 constexpr Millis kLingerFor{2'000};
 // A client that takes less of an answer than this within the write timeout has stopped reading.
 constexpr std::size_t kLeastTaken = 16 * 1024;

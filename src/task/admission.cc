@@ -8,9 +8,9 @@ namespace drover::task {
 namespace {
 
 // An open task with its places in the tables, its timer and its waiters; a job in its task and in its lane.
-// Measured with 200,000 queued tasks of one job and 1,000 of 100, rounded up.
-constexpr std::uint64_t kTaskBytes = 1536;
-constexpr std::uint64_t kJobBytes = 112;
+// Measured: a queued task of one job takes 1,090 bytes, one of 100 jobs 10,060. Rounded up.
+constexpr std::uint64_t kTaskBytes = 1100;
+constexpr std::uint64_t kJobBytes = 96;
 constexpr std::size_t kInPlace = 15;  // characters that a string holds without memory of its own
 constexpr std::uint64_t kAllocation = 16;
 
