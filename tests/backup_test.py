@@ -134,6 +134,14 @@ class Refused(unittest.TestCase):
         self.server.cli("backup", folder + "/")
         self.assertIn("drover.db", os.listdir(folder))
 
+    def test_a_link_to_an_empty_folder_is_taken(self):
+        folder = temp_folder(self)
+        os.mkdir(os.path.join(folder, "there"))
+        os.symlink("there", os.path.join(folder, "link"))
+        self.server.cli("backup", os.path.join(folder, "link"))
+        self.assertIn("drover.db", os.listdir(os.path.join(folder, "there")))
+        self.assertEqual(sorted(os.listdir(folder)), ["link", "there"])
+
     def test_where_nothing_can_be_made(self):
         refused = self.server.cli("backup", os.path.join(self.server.folder, "no", "such"), expect=2)
         self.assertIn("no/such", refused.stderr)

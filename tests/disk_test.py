@@ -331,7 +331,7 @@ class Start(unittest.TestCase):
     def test_no_database_can_be_made(self):
         folder = temp_folder(self)
         os.makedirs(os.path.join(folder, "data", "drover.db"))
-        self.refused(os.path.join(folder, "data"), "it is not a file")
+        self.refused(os.path.join(folder, "data"), "it is not a regular file")
 
     @unittest.skipUnless(BROKEN, "DROVER_BROKEN is not set")
     def test_failing(self):

@@ -132,21 +132,61 @@ class Damaged(unittest.TestCase):
         def folder(path):
             os.remove(path)
             os.mkdir(path)
+
+        def link(path):  # to a disk that is not mounted, perhaps
+            os.remove(path)
+            os.symlink("elsewhere.db", path)
+
+        def only_the_log(path):
+            os.rename(path, path + "-wal")
         half = os.path.getsize(os.path.join(self.server.data, "drover.db")) // 2
         for name, damage in {
                 "header": lambda path: self.overwrite(path, 0, b"#" * 100),
                 "truncated": lambda path: os.truncate(path, half),
                 "empty": replace(b""),
+                "a byte": replace(b"S"),
                 "text": replace(b"text\n" * 1000),
                 "another program's": lambda path: self.overwrite(path, 68, b"ABCD"),
-                "folder": folder}.items():
+                "folder": folder,
+                "link": link,
+                "only the log": only_the_log}.items():
             with self.subTest(name):
                 data = self.damaged(damage)
                 text = self.refused(data, "mv %s %s.damaged && cp -a BACKUP %s" % (data, data, data))
                 self.assertNotIn("Another `drover serve`", text)
                 found, answer = doctor(data, expect=1)
                 self.assertEqual(found["database"]["result"], "fail", answer)
-                self.assertIn("backup", found["database"]["advice"])
+                self.assertIn("cp -a BACKUP " + data, found["database"]["advice"])
+
+    def commands(self, first_word):
+        """A folder with a damaged database, and a command that the refused start gave."""
+        data = self.damaged(lambda path: self.overwrite(path, 0, b"#" * 100))
+        return data, next(line for line in self.refused(data).splitlines() if line.startswith("  " + first_word))
+
+    def test_the_commands_that_a_start_gives_restore_a_backup(self):
+        backup = os.path.join(temp_folder(self), "backup")
+        self.server.start()
+        self.server.cli("backup", backup)
+        self.assertEqual(self.server.stop(), 0)
+        data, command = self.commands("mv ")
+        subprocess.run(["sh", "-ec", command.replace("BACKUP", backup)], check=True)
+        self.assertEqual([check for check in doctor(data)[1]["checks"] if check["result"] != "ok"], [])
+        self.assertIn("drover.db", os.listdir(data + ".damaged"))
+        self.assertIn("drover.db", os.listdir(backup))
+
+    def test_the_commands_that_a_start_gives_begin_anew_with_the_same_key(self):
+        data, command = self.commands("mkdir ")
+        subprocess.run(["sh", "-ec", command], check=True)
+        self.assertIn("drover.db", os.listdir(data + ".damaged"))
+        _, answer = doctor(data)
+        self.assertEqual([check["check"] for check in answer["checks"] if check["result"] != "ok"], ["database"])
+        self.assertIn("adbkey", os.listdir(data))
+
+    @unittest.skipIf(os.geteuid() == 0, "root reads everything")
+    def test_a_database_that_cannot_be_read(self):
+        data = self.damaged(lambda path: os.chmod(path, 0))
+        self.refused(data)
+        self.assertEqual(doctor(data, expect=1)[0]["files"]["result"], "fail")
 
     def test_every_table_that_a_start_reads(self):
         database = sqlite3.connect(os.path.join(self.server.data, "drover.db"))

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ namespace {
 namespace json = boost::json;
 namespace fs = std::filesystem;
 
+constexpr int kNice = 10;
 constexpr std::size_t kMaxKey = 65'536;
 constexpr Millis kQuiet{1'000};  // nobody wants to see a bar for less
 
@@ -211,8 +213,9 @@ void tell(const BackupOptions& options, const std::string& destination, const st
 int back_up(const BackupOptions& options) {
   const Result<LoadedConfig> loaded = load_local_config(options.local.config, options.local.data_dir);
   if (!loaded) return show_error(loaded.error());
-  const std::string destination = fs::absolute(options.destination).lexically_normal().string();
   std::error_code error;
+  const std::string destination = fs::weakly_canonical(fs::absolute(options.destination), error).string();
+  if (error) return show_error({make_error_code(Errc::kUsage), options.destination + ": " + error.message()});
   if (!fs::exists(loaded->config.database(), error)) {
     return show_error({make_error_code(Errc::kUsage),
                        loaded->config.database() + ": there is no database (--data-dir says where)"});
@@ -220,6 +223,8 @@ int back_up(const BackupOptions& options) {
   Watcher watcher;  // from before there is anything to be left behind until it is gone
   Result<PartialFolder> folder = PartialFolder::make(destination);
   if (!folder) return show_error(folder.error());
+  // The server goes first where both want a core.
+  (void)::setpriority(PRIO_PROCESS, 0, kNice);
   const Result<store::BackupReport> report = copy_all(loaded->config, *folder, watcher);
   if (!report && report.error().code == std::errc::operation_canceled) {
     std::fputs("drover: left; nothing was copied\n", stderr);

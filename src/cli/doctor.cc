@@ -87,10 +87,12 @@ class Report {
   std::vector<Finding> findings_;
 };
 
-std::string source_of_settings(const LoadedConfig& loaded) {
-  return loaded.origins.empty()
-             ? "every setting has its default"
-             : std::to_string(loaded.origins.size()) + " settings differ from their defaults";
+std::string where_set(const LoadedConfig& loaded) {
+  if (loaded.origins.empty()) return "each has its default";
+  std::string text = "not at their defaults:";
+  for (const auto& [name, place] : loaded.origins)
+    text += std::string(text.back() == ':' ? " " : ", ") + name + " (" + place + ")";
+  return text;
 }
 
 }  // namespace
@@ -103,7 +105,7 @@ int examine(const DoctorOptions& options) {
                 "`drover serve` does not start with these: correct them, then look again."});
     return report.end();
   }
-  report.add({"settings", Verdict::kOk, source_of_settings(*loaded), {}});
+  report.add({"settings", Verdict::kOk, where_set(*loaded), {}});
   for (const std::string& warning : loaded->warnings)
     report.add({"settings", Verdict::kWarning, warning, {}});
 

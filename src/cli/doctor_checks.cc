@@ -50,6 +50,12 @@ void look_at_file(const std::string& path, mode_t wanted, uid_t owner, std::vect
     }
     return;
   }
+  if (S_ISLNK(status.st_mode)) return;  // its own mode says nothing
+  if (wanted == 0600 && S_ISDIR(status.st_mode)) {
+    findings.push_back(
+        {"files", Verdict::kFailure, path + " is a folder", "mv " + path + " " + path + ".old"});
+    return;
+  }
   const char* const digits = wanted == 0700 ? "700 " : "600 ";
   if ((status.st_mode & 077) != 0) {
     findings.push_back({"files", Verdict::kWarning,
@@ -126,7 +132,8 @@ std::vector<Finding> check_folder(const Config& config) {
              "Move it away, or give another --data-dir."}};
   }
   std::vector<Finding> findings{fine("folder", folder + ", of " + user_name(status.st_uid))};
-  look_at_file(folder, 0700, status.st_uid, findings);
+  // The folder itself, where this is a link to it.
+  look_at_file(folder + "/.", 0700, status.st_uid, findings);
   for (const char* name : {"drover.db", "drover.db-wal", "drover.db-shm", "drover.db.lock", "drover.sock"})
     look_at_file(folder + "/" + name, 0600, status.st_uid, findings);
   return findings;

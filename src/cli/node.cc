@@ -16,6 +16,7 @@
 #include "fleet/fleet.h"
 #include "http/server.h"
 #include "identity/identity.h"
+#include "store/check.h"
 #include "store/errc.h"
 #include "store/sqlite/sqlite_store.h"
 #include "task/engine.h"
@@ -42,10 +43,8 @@ Failure with_advice(const Error& error, const Config& config) {
   } else if (error.code == store::Errc::kTooNew) {
     text += "\nUse that later version of Drover, or another --data-dir.";
   } else if (error.code == store::Errc::kCorrupt) {
-    text += "\nThis says what is wrong with it:\n  drover doctor --data-dir " + config.data_dir +
-            "\nThis goes on from a backup that `drover backup` made:\n  mv " + config.data_dir + " " +
-            config.data_dir + ".damaged && cp -a BACKUP " + config.data_dir +
-            "\nWhoever has none begins anew with the first half of it.";
+    text += "\nThis says what is wrong with it:\n  drover doctor --data-dir " + config.data_dir + "\n" +
+            store::how_to_go_on(config.data_dir);
   } else if (error.code == store::Errc::kUnavailable) {
     text += "\nThis says what is wrong with the folder:\n  drover doctor --data-dir " + config.data_dir;
   }

@@ -25,4 +25,7 @@ struct CheckReport {
   std::int64_t instances = 0;  // that a server has to keep links to
 };
 
+// What to do about a damaged database in the data folder `folder`: commands.
+std::string how_to_go_on(const std::string& folder);
+
 }  // namespace drover::store

@@ -6,11 +6,13 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -31,15 +33,16 @@ pid_t listed_holder(int fd) {
   std::snprintf(file, sizeof file, "%02x:%02x:%ju", major(status.st_dev), minor(status.st_dev),
                 static_cast<std::uintmax_t>(status.st_ino));
   std::ifstream locks("/proc/locks");
-  std::string number;
-  std::string kind;
-  std::string advisory;
-  std::string mode;
-  std::string place;
-  std::string rest;
-  for (pid_t pid = 0; locks >> number >> kind >> advisory >> mode >> pid >> place;) {
-    if (kind == "FLOCK" && place == file) return pid;
-    std::getline(locks, rest);
+  for (std::string line; std::getline(locks, line);) {
+    std::istringstream words(line);
+    std::string number;
+    std::string kind;  // "->" in the lines of those who wait
+    std::string advisory;
+    std::string mode;
+    std::string place;
+    pid_t pid = 0;
+    if (words >> number >> kind >> advisory >> mode >> pid >> place && kind == "FLOCK" && place == file)
+      return std::max(pid, 0);
   }
   return 0;
 }

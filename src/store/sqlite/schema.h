@@ -26,6 +26,9 @@ namespace drover::store::sqlite {
 
 inline constexpr std::int64_t kApplicationId = 0x44525652;  // "DRVR", at offset 68 of the file
 
+// One page of the smallest size. What is shorter is no database, also where SQLite takes it for a new one.
+inline constexpr std::int64_t kSmallestFile = 512;
+
 // migrations()[n] leads from version n to n + 1. Only ever add at the end.
 std::span<const char* const> migrations();
 

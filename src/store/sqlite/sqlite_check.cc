@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -25,47 +26,46 @@ constexpr std::uint64_t kLongLog = std::uint64_t{256} << 20;
 constexpr std::int64_t kClockSlack = 60'000;
 constexpr std::size_t kShownProblems = 10;
 
-constexpr char kRestore[] =
-    "Stop the server and go on from a backup: \"When something is wrong\" in docs/operations.md.";
-
 // Rows that contradict each other. Each query counts them.
 struct Contradiction {
   Verdict verdict;
   const char* what;
-  const char* advice;
   const char* sql;
 };
 
 constexpr std::array kContradictions = {
-    Contradiction{Verdict::kFailure, "unfinished tasks are not there", kRestore,
+    Contradiction{Verdict::kFailure, "unfinished tasks are not there",
                   "SELECT count(*) FROM unfinished WHERE task NOT IN (SELECT seq FROM task)"},
     Contradiction{Verdict::kFailure, "tasks are neither finished nor unfinished: they will never end",
-                  kRestore,
                   "SELECT count(*) FROM task WHERE seq NOT IN (SELECT task FROM unfinished)"
                   " AND seq NOT IN (SELECT task FROM finished)"},
-    Contradiction{Verdict::kFailure, "tasks are both finished and unfinished", kRestore,
+    Contradiction{Verdict::kFailure, "tasks are both finished and unfinished",
                   "SELECT count(*) FROM unfinished WHERE task IN (SELECT task FROM finished)"},
-    Contradiction{Verdict::kFailure, "finished tasks lack results, or have other counts than these", kRestore,
+    Contradiction{Verdict::kFailure, "finished tasks lack results, or have other counts than these",
                   "SELECT count(*) FROM finished f JOIN task t ON t.seq = f.task WHERE f.jobs <> t.jobs"
                   " OR f.jobs <> f.succeeded + f.failed + f.lost + f.cancelled OR f.jobs <>"
                   " (SELECT count(*) FROM result WHERE job BETWEEN t.seq << 20 AND (t.seq << 20) + 1048575)"},
-    Contradiction{Verdict::kFailure, "tasks have other numbers of instances and jobs", kRestore,
+    Contradiction{Verdict::kFailure, "tasks have other numbers of instances and jobs",
                   "SELECT count(*) FROM task WHERE jobs <> iif(targets = '' AND jobs = 0, 0,"
                   " length(targets) - length(replace(targets, char(10), '')) + 1)"},
     Contradiction{
-        Verdict::kFailure, "results say what no job can end as", kRestore,
+        Verdict::kFailure, "results say what no job can end as",
         "SELECT count(*) FROM result WHERE state NOT BETWEEN 2 AND 5 OR error NOT BETWEEN 0 AND 10"},
-    Contradiction{Verdict::kWarning, "results belong to no task: they only take space", "",
+    Contradiction{Verdict::kWarning, "results belong to no task: they only take space",
                   "SELECT count(*) FROM result WHERE job >> 20 NOT IN (SELECT seq FROM task)"
                   " AND job >> 20 NOT IN (SELECT task FROM finished)"},
-    Contradiction{Verdict::kWarning, "beginnings belong to no unfinished task: they only take space", "",
+    Contradiction{Verdict::kWarning, "beginnings belong to no unfinished task: they only take space",
                   "SELECT count(*) FROM begun WHERE job >> 20 NOT IN (SELECT task FROM unfinished)"},
-    Contradiction{Verdict::kWarning, "instances or tokens belong to no project: nobody can use them", "",
+    Contradiction{Verdict::kWarning, "instances or tokens belong to no project: nobody can use them",
                   "SELECT (SELECT count(*) FROM instance WHERE project NOT IN (SELECT seq FROM project)) +"
                   " (SELECT count(*) FROM token WHERE project NOT IN (SELECT seq FROM project))"},
 };
 static_assert(JobKey::kMaxJobs == 1 << 20 && static_cast<int>(JobState::kSucceeded) == 2 &&
               static_cast<int>(JobState::kCancelled) == 5 && static_cast<int>(JobError::kInternal) == 10);
+
+std::string advice(const std::string& path) {
+  return how_to_go_on(std::filesystem::path(path).parent_path().string());
+}
 
 std::string megabytes(std::uint64_t bytes) { return std::to_string((bytes + 1'048'575) >> 20) + " MiB"; }
 
@@ -112,7 +112,7 @@ class Check {
   }
 
   void damaged(const char* check, const Error& error) {
-    add(check, Verdict::kFailure, error.message, error.code == Errc::kCorrupt ? kRestore : "");
+    add(check, Verdict::kFailure, error.message, error.code == Errc::kCorrupt ? advice(options_.path) : "");
   }
 
   // Counts what there is.
@@ -154,7 +154,7 @@ class Check {
       problems.append(problems.empty() ? "" : "\n").append(check->bytes(0));
     }
     if (!problems.empty()) {
-      add("integrity", Verdict::kFailure, "the file is damaged: " + problems, kRestore);
+      add("integrity", Verdict::kFailure, "the file is damaged: " + problems, advice(options_.path));
     } else {
       add("integrity", Verdict::kOk, std::string(name) + " finds nothing wrong");
     }
@@ -162,6 +162,7 @@ class Check {
 
   void contradictions() {
     bool fine = true;
+    bool failed = false;
     for (const Contradiction& each : kContradictions) {
       const auto rows = db_.integer(each.sql);
       if (!rows) {
@@ -169,8 +170,11 @@ class Check {
         return;
       }
       if (*rows == 0) continue;
+      const bool first_failure = each.verdict == Verdict::kFailure && !failed;
+      failed = failed || first_failure;
       fine = false;
-      add("consistency", each.verdict, std::to_string(*rows) + " " + each.what, each.advice);
+      add("consistency", each.verdict, std::to_string(*rows) + " " + each.what,
+          first_failure ? advice(options_.path) : "");
     }
     if (fine) add("consistency", Verdict::kOk, "tasks, beginnings and results agree");
   }
@@ -226,8 +230,8 @@ void look_for_server(const std::string& path, CheckReport& report) {
 // What can be said without SQLite. True: it may open the file.
 bool look_at_file(const std::string& path, CheckReport& report) {
   struct stat status {};
-  Finding finding{.check = "database", .verdict = Verdict::kFailure, .message = {}, .advice = kRestore};
-  if (::stat(path.c_str(), &status) != 0) {
+  Finding finding{.check = "database", .verdict = Verdict::kFailure, .message = {}, .advice = advice(path)};
+  if (::lstat(path.c_str(), &status) != 0) {
     finding.message = path + ": " + std::generic_category().message(errno);
     if (errno == ENOENT && size_of(path + "-wal").value_or(0) == 0) {
       finding.verdict = Verdict::kWarning;
@@ -236,9 +240,9 @@ bool look_at_file(const std::string& path, CheckReport& report) {
           "The first start of `drover serve` makes it. If there was one, put a backup in its place.";
     }
   } else if (!S_ISREG(status.st_mode)) {
-    finding.message = path + " is not a file";
-  } else if (status.st_size == 0) {
-    finding.message = path + " is empty, 0 bytes";
+    finding.message = path + " is not a regular file";
+  } else if (status.st_size < sqlite::kSmallestFile) {
+    finding.message = path + " is cut off: " + std::to_string(status.st_size) + " bytes";
   } else {
     return true;
   }

@@ -104,6 +104,30 @@ TEST_F(CheckTest, FindsRowsThatContradictEachOther) {
   }
 }
 
+TEST_F(CheckTest, AdviceOfTheSameKindIsGivenOnce) {
+  fill();
+  store_.reset();
+  ASSERT_TRUE(sqlite::Database::open(path())->run("DELETE FROM unfinished; UPDATE result SET state = 9"));
+  const std::string folder = std::filesystem::path(path()).parent_path().string();
+  std::vector<std::string> advice;
+  for (const Finding& each : check().findings) {
+    if (!each.advice.empty()) advice.push_back(each.advice);
+  }
+  EXPECT_THAT(advice, testing::ElementsAre(HasSubstr("mv " + folder + " " + folder + ".damaged && cp -a")));
+}
+
+TEST_F(CheckTest, IndexThatDisagreesWithItsTableIsFoundByTheFullCheck) {
+  fill();
+  // The index is made again without its second row, and then said to have all.
+  const Finding quick = complaint_after(
+      "PRAGMA writable_schema = ON;"
+      "UPDATE sqlite_schema SET sql = sql || ' WHERE seq < 2' WHERE name = 'task_by_project';"
+      "PRAGMA writable_schema = RESET; REINDEX task_by_project; PRAGMA writable_schema = ON;"
+      "UPDATE sqlite_schema SET sql = substr(sql, 1, length(sql) - 14) WHERE name = 'task_by_project'");
+  EXPECT_EQ(quick.message, "");
+  EXPECT_EQ(complaint(check(true)).check, "integrity");
+}
+
 TEST_F(CheckTest, ClockThatWasSetBackIsAWarning) {
   fill();
   const CheckReport report = check_sqlite({.path = path(), .full = false, .now_ms = 1'600'000'000'000});
@@ -121,10 +145,11 @@ TEST_F(CheckTest, SaysWhatIsNoDatabase) {
   };
   EXPECT_EQ(replaced(std::string(9'000, '#')).verdict, Verdict::kFailure);
   EXPECT_THAT(replaced("").message, HasSubstr("0 bytes"));
+  EXPECT_THAT(replaced("S").message, HasSubstr("1 bytes"));
   std::filesystem::remove(path());
   EXPECT_EQ(complaint(check()).verdict, Verdict::kWarning) << "the first start is still to come";
   std::filesystem::create_directory(path());
-  EXPECT_THAT(complaint(check()).message, HasSubstr("is not a file"));
+  EXPECT_THAT(complaint(check()).message, HasSubstr("is not a regular file"));
 }
 
 }  // namespace

@@ -223,9 +223,12 @@ Result<> make_database(const std::string& path) {
 // Whether there is something that can be a database. If there is nothing at all, makes one.
 Result<> check_file(const std::string& path) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) == 0) {
-    if (!S_ISREG(status.st_mode)) return failure(Errc::kCorrupt, "it is not a file");
-    if (status.st_size == 0) return failure(Errc::kCorrupt, "it is empty, 0 bytes");
+  // Not through a link: the lock would be beside that, and another server could use the file itself.
+  if (::lstat(path.c_str(), &status) == 0) {
+    if (!S_ISREG(status.st_mode)) return failure(Errc::kCorrupt, "it is not a regular file");
+    // SQLite would take it for a new one.
+    if (status.st_size < sqlite::kSmallestFile)
+      return failure(Errc::kCorrupt, "it is cut off: " + std::to_string(status.st_size) + " bytes");
     return {};
   }
   if (errno != ENOENT) return system_failure(path);

@@ -139,6 +139,9 @@ Result<std::optional<TaskRecord>> TaskReads::task(const Id& id) {
   task_.reset();
   if (!record) return tl::make_unexpected(std::move(record.error()));
   if (auto done = read_outcomes(*record); !done) return tl::make_unexpected(std::move(done.error()));
+  const auto ended = [](const std::optional<JobOutcome>& outcome) { return outcome.has_value(); };
+  if (record->task.finished_ms != 0 && !std::ranges::all_of(record->outcomes, ended))
+    return implausible("the results of a finished task");
   return *std::move(record);
 }
 
