@@ -253,7 +253,14 @@ Result<std::unique_ptr<Key>> open_key(const std::string& path, bool make_if_abse
 
 }  // namespace
 
-Result<std::unique_ptr<Key>> load_or_make_key(const std::string& path) { return open_key(path, true); }
+Result<std::unique_ptr<Key>> load_or_make_key(const std::string& path) {
+  auto key = open_key(path, true);
+  // Whoever made the key may have been stopped in between. Not needed to serve: the folder may be read-only.
+  if (const std::string line = path + ".pub"; key && ::access(line.c_str(), F_OK) != 0) {
+    (void)write_public(line, **key);
+  }
+  return key;
+}
 
 Result<std::unique_ptr<Key>> load_key(const std::string& path) { return open_key(path, false); }
 

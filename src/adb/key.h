@@ -37,7 +37,7 @@ class KeyRing {
 // `path`.pub. kBadKey names the file and what is wrong with it; a key that others may read is refused.
 Result<std::unique_ptr<Key>> load_or_make_key(const std::string& path);
 
-// The same, where one that is missing is kBadKey too.
+// Reads it and makes nothing: one that is missing is kBadKey too.
 Result<std::unique_ptr<Key>> load_key(const std::string& path);
 
 }  // namespace drover::adb

@@ -2,10 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
-#include <map>
 #include <mutex>
-#include <random>
-#include <set>
 
 #include "store/errc.h"
 #include "task/testing/engine_fixture.h"
@@ -17,10 +14,11 @@ using store::Done;
 using store::JobState;
 using store::WriteBatch;
 
-// Hands everything on, writes as the test says.
-class WrappedStore : public store::Store {
+// A store before the real one. Once held, it keeps writes until the test passes or refuses them, one by one.
+class HeldStore final : public store::Store {
  public:
-  explicit WrappedStore(std::unique_ptr<Store> real) : real_(std::move(real)) {}
+  explicit HeldStore(std::unique_ptr<Store> real) : real_(std::move(real)) {}
+  ~HeldStore() override { HeldStore::close(); }
 
   void read_task(const Id& id, Done<std::optional<store::TaskRecord>> done) override {
     real_->read_task(id, std::move(done));
@@ -55,28 +53,6 @@ class WrappedStore : public store::Store {
   Result<std::vector<store::Token>> tokens() override { return real_->tokens(); }
   Result<std::vector<store::Instance>> instances() override { return real_->instances(); }
   Result<store::Recovery> recover() override { return real_->recover(); }
-  void close() override { real_->close(); }
-
- protected:
-  void pass(WriteBatch batch, WriteDone done) { real_->write(std::move(batch), std::move(done)); }
-  // Tells so in its turn, as the store itself would.
-  void refuse(WriteBatch batch, WriteDone done) {
-    real_->write(
-        {}, [batch = std::move(batch), done = std::move(done)](const Result<>&, const WriteBatch&) mutable {
-          done(failure(store::Errc::kUnavailable, "as ordered"), std::move(batch));
-        });
-  }
-
- private:
-  std::unique_ptr<Store> real_;
-};
-
-// Once held, it keeps writes until the test passes or refuses them, one by one.
-class HeldStore final : public WrappedStore {
- public:
-  using WrappedStore::WrappedStore;
-  ~HeldStore() override { HeldStore::close(); }
-
   void write(WriteBatch batch, WriteDone done) override {
     std::unique_lock lock(mutex_);
     if (held_) {
@@ -84,11 +60,11 @@ class HeldStore final : public WrappedStore {
       return;
     }
     lock.unlock();
-    pass(std::move(batch), std::move(done));
+    real_->write(std::move(batch), std::move(done));
   }
   void close() override {
     release();
-    WrappedStore::close();
+    real_->close();
   }
 
   void hold() {
@@ -99,13 +75,17 @@ class HeldStore final : public WrappedStore {
     const std::lock_guard lock(mutex_);
     return writes_.size();
   }
+  // Its failure is told in its turn, as the store itself would.
   void refuse_next() {
     auto [batch, done] = take();
-    refuse(std::move(batch), std::move(done));
+    real_->write(
+        {}, [batch = std::move(batch), done = std::move(done)](const Result<>&, const WriteBatch&) mutable {
+          done(failure(store::Errc::kUnavailable, "as ordered"), std::move(batch));
+        });
   }
   void release() {
     const std::lock_guard lock(mutex_);
-    for (auto& [batch, done] : writes_) pass(std::move(batch), std::move(done));
+    for (auto& [batch, done] : writes_) real_->write(std::move(batch), std::move(done));
     writes_.clear();
     held_ = false;
   }
@@ -122,28 +102,10 @@ class HeldStore final : public WrappedStore {
     return next;
   }
 
+  std::unique_ptr<Store> real_;
   std::mutex mutex_;
   bool held_ = false;
   std::deque<Held> writes_;
-};
-
-// Refuses writes by the dice.
-class UnreliableStore final : public WrappedStore {
- public:
-  UnreliableStore(std::unique_ptr<Store> real, std::uint64_t seed)
-      : WrappedStore(std::move(real)), random_(seed) {}
-
-  void write(WriteBatch batch, WriteDone done) override {  // the engine's loop only
-    if (!unreliable_ || random_() % 3 != 0) return pass(std::move(batch), std::move(done));
-    ++refused_;
-    refuse(std::move(batch), std::move(done));
-  }
-
-  std::atomic<bool> unreliable_{false};
-  std::atomic<int> refused_{0};
-
- private:
-  std::mt19937_64 random_;
 };
 
 using Accepted = std::future<Result<LiveTaskPtr>>;
@@ -288,56 +250,6 @@ TEST_F(EngineStoreTest, OutputIsChargedUntilItIsStored) {
   EXPECT_EQ(kept(first), 90'000u);
   EXPECT_LT(kept(second), 20'000u);  // what was left of the budget
   EXPECT_EQ(kept(third), 90'000u);   // all of it has been given back
-}
-
-TEST_F(EngineTest, NothingIsLostOrDoubledOnAStoreThatFailsByTheDice) {
-  constexpr std::size_t kPhones = 12;
-  Phones phones(kPhones);
-  UnreliableStore* store = nullptr;
-  std::map<std::string, LiveTaskPtr> accepted;
-  std::set<std::string> refused;
-  {
-    Node node(database(), {}, Millis(0), [&](auto real) {
-      auto made = std::make_unique<UnreliableStore>(std::move(real), 11);
-      store = made.get();
-      return made;
-    });
-    node.add(phones, kPhones);
-    store->unreliable_ = true;
-    std::deque<std::pair<std::string, Accepted>> sent;
-    for (int i = 0; store->refused_ < 12; ++i) {
-      const std::string command = "echo task-" + std::to_string(i) + "-";
-      std::vector<std::string> targets;
-      for (int j = 0; j <= i % 4; ++j) targets.push_back("p" + std::to_string((5 * i + j) % kPhones));
-      sent.emplace_back(command, send(node, command, targets));
-      if (sent.size() < 8) continue;  // so many are on their way at once
-      auto [told, answer] = std::move(sent.front());
-      sent.pop_front();
-      const auto result = answer.get();
-      if (result) accepted[told] = *result;
-      if (!result) refused.insert(told);
-    }
-    store->unreliable_ = false;
-    for (auto& [command, answer] : sent) {
-      const auto result = answer.get();
-      if (result) accepted[command] = *result;
-      if (!result) refused.insert(command);
-    }
-    for (const auto& [command, task] : accepted) {
-      ASSERT_TRUE(wait_for_end(task)) << command;
-      EXPECT_EQ(task->counts().succeeded, task->task().targets.size()) << command;
-      EXPECT_EQ(phones.begun(command), static_cast<int>(task->task().targets.size())) << command;
-    }
-  }
-  for (const std::string& command : refused) EXPECT_EQ(phones.begun(command), 0) << command;
-  EXPECT_GT(accepted.size(), 20u);
-  EXPECT_GT(refused.size(), 5u);
-  prometheus::Registry registry;
-  const auto file = std::move(*store::open_sqlite({database()}, registry));
-  EXPECT_TRUE(file->recover()->open.empty());
-  std::promise<std::size_t> stored;
-  file->list_tasks(kProject, 0, 1'000'000, [&](auto tasks) { stored.set_value(tasks->size()); });
-  EXPECT_EQ(stored.get_future().get(), accepted.size());
 }
 
 }  // namespace

@@ -124,5 +124,28 @@ TEST_F(Faults, WhatCouldNotBeSyncedDoesNotComeBack) {
   for (seed_ = 1; seed_ <= 8; ++seed_) run({.op = Op::kSync, .times = 1}, After::kPowerCut);
 }
 
+// Whoever was refused asks by it whether the store works again.
+TEST_F(Faults, AnEmptyWriteTellsWhetherTheDiskWorks) {
+  Disk disk({.loses_unsynced = true});
+  const store::TempDir dir;
+  prometheus::Registry registry;
+  const auto store = open(disk, dir.file("drover.db"), registry);
+  ASSERT_TRUE(store);
+  const auto write = [&](store::WriteBatch batch) {
+    return store::wait_for<Result<>>([&](auto done) {
+      store->write(std::move(batch), [done](Result<> result, const store::WriteBatch&) { done(result); });
+    });
+  };
+  for (const Op op : {Op::kWrite, Op::kSync}) {
+    disk.fail({.op = op, .times = Fault::kForever});
+    store::WriteBatch batch;
+    batch.accepted.push_back(store::make_task(1 + static_cast<int>(op), 1));
+    EXPECT_FALSE(write(std::move(batch)));
+    for (int i = 0; i < 3; ++i) EXPECT_FALSE(write({}));
+    disk.heal();
+    EXPECT_TRUE(write({}));
+  }
+}
+
 }  // namespace
 }  // namespace drover::broken
