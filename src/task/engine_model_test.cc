@@ -26,6 +26,9 @@ namespace {
 
 using Mood = UnrulyStore::Mood;
 
+// A loop that finds more time gone takes a moment to read first (base/loop.cc), and it is a real one.
+constexpr Millis kSmallTurn{190};
+
 double setting(const char* name, double otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : std::atof(text);
@@ -106,7 +109,7 @@ class Life {
       const Mood moods[] = {Mood::kGood, Mood::kGood, Mood::kStuck, Mood::kFailing, Mood::kFlaky};
       set_mood(moods[one_of(5)]);
     } else if (what < 86) {
-      turn(Millis(1 + one_of(one_of(2) == 0 ? 1'500 : Model::kMaxTurn.count())));
+      turn(Millis(1 + one_of(one_of(3) > 0 ? kSmallTurn.count() : Model::kMaxTurn.count())));
     } else if (what < 96) {
       std::this_thread::sleep_for(Millis(one_of(20)));  // so that something happens meanwhile
     } else if (what < 98) {
@@ -133,7 +136,7 @@ class Life {
     request.run_timeout_s = 1 + static_cast<std::uint32_t>(one_of(10));
     const std::size_t number = model_.asked(request);
     const char* const rest[] = {
-        "", "; exit 3", "; sleep 0.02", "; sleep 0.1", "; sleep 600", "; gen 100000", "; yes"};
+        "", "; exit 3", "; sleep 0.02", "; sleep 0.1", "; sleep 600", "; gen 100000", "; gen 2000000"};
     const std::string command = "echo " + Model::tag(number) + rest[one_of(std::size(rest))];
     NewTask task{request.project, command, request.targets, request.start_deadline_s, request.run_timeout_s};
     note("accept " + std::to_string(request.project) + ": " + command + " on " +
@@ -361,7 +364,7 @@ class Life {
     for (int i = 0; !holds(); ++i) {
       if (std::chrono::steady_clock::now() > until)
         return model_.complain(0, std::string("waited in vain: ") + what);
-      node_->turn_clock(std::min<Millis>(Millis(i * i), Millis(2'000)));
+      node_->turn_clock(i < 15 ? std::min(Millis(i * i), kSmallTurn) : Model::kMaxTurn / 2);
     }
   }
 
