@@ -18,7 +18,7 @@
 #include <utility>
 
 #include "adb/packet.h"
-#include "base/sync_folder.h"
+#include "base/durable_file.h"
 
 namespace drover::adb {
 namespace {
@@ -176,57 +176,25 @@ Result<std::unique_ptr<Key>> read_key(const File& file, const std::string& path)
   return key;
 }
 
-bool write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t size = ::write(fd, bytes.data(), bytes.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(size));
-  }
-  return true;
-}
-
-// Makes a file with `text` beside `path`, on the disk and readable for the owner alone. Its name, or empty:
-// see errno.
-std::string write_beside(const std::string& path, std::string_view text, mode_t mode) {
-  std::string name = path + ".XXXXXX";
-  const File file(::mkostemp(name.data(), O_CLOEXEC));
-  if (!file.open()) return {};
-  if (::fchmod(file.fd(), mode) == 0 && write_all(file.fd(), text) && ::fsync(file.fd()) == 0) return name;
-  const int error = errno;
-  ::unlink(name.c_str());
-  errno = error;
-  return {};
-}
-
 std::string comment() {
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) != 0) return "drover";
   return std::string("drover@").append(host.data());
 }
 
-bool write_public(const std::string& path, const Key& key) {
-  const std::string name = write_beside(path, key.public_line(comment()), 0644);
-  return !name.empty() && ::rename(name.c_str(), path.c_str()) == 0 && sync_folder_of(path);
+Result<> write_public(const std::string& path, const Key& key) {
+  return write_durably(path, key.public_line(comment()), 0644, IfThere::kReplace);
 }
 
-// Puts the key's file in place whole, and never over one that somebody else has made meanwhile. No phone sees
-// a key that a power cut could take away again.
-bool write_private(const std::string& path, EVP_PKEY& key) {
+// Puts the key's file in place whole, and never over one that somebody else has made meanwhile.
+Result<> write_private(const std::string& path, EVP_PKEY& key) {
   const Bio bio(BIO_new(BIO_s_secmem()));
   if (!bio || PEM_write_bio_PrivateKey(bio.get(), &key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
-    errno = EIO;
-    return false;
+    return bad_key(path, "OpenSSL cannot write it");
   }
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
-  const std::string name = write_beside(path, {data, static_cast<std::size_t>(size)}, 0600);
-  if (name.empty()) return false;
-  const bool linked = ::link(name.c_str(), path.c_str()) == 0 && sync_folder_of(path);
-  const int error = errno;
-  ::unlink(name.c_str());
-  errno = error;
-  return linked;
+  return write_durably(path, {data, static_cast<std::size_t>(size)}, 0600, IfThere::kFail);
 }
 
 Result<std::unique_ptr<Key>> open_key(const std::string& path, bool make_if_absent);
@@ -234,13 +202,16 @@ Result<std::unique_ptr<Key>> open_key(const std::string& path, bool make_if_abse
 Result<std::unique_ptr<Key>> generate_key(const std::string& path) {
   Pkey pkey(EVP_RSA_gen(kBits));
   if (!pkey) return bad_key(path, "OpenSSL cannot make a key");
-  if (!write_private(path, *pkey)) {
+  if (auto written = write_private(path, *pkey); !written) {
     // Another process was faster: both are to use its key.
-    if (errno == EEXIST) return open_key(path, false);
-    return bad_key(path, errno_text());
+    if (written.error().code == std::errc::file_exists) return open_key(path, false);
+    return failure(Errc::kBadKey, written.error().message);
   }
   auto key = make_key(std::move(pkey), path);
-  if (key && !write_public(path + ".pub", **key)) return bad_key(path + ".pub", errno_text());
+  if (!key) return key;
+  if (auto written = write_public(path + ".pub", **key); !written) {
+    return failure(Errc::kBadKey, written.error().message);
+  }
   return key;
 }
 

@@ -33,8 +33,9 @@ class KeyRing {
   std::vector<std::unique_ptr<Key>> keys_;
 };
 
-// Reads the private key at `path`. If there is none, makes one: `path` (mode 0600, made atomically) and
-// `path`.pub. kBadKey names the file and what is wrong with it; a key that others may read is refused.
+// Reads the private key at `path`. If there is none, makes one: `path` (mode 0600), whole and durable when
+// this returns, or not at all. Makes `path`.pub where that is missing. kBadKey names the file and what is
+// wrong with it; a key that others may read is refused.
 Result<std::unique_ptr<Key>> load_or_make_key(const std::string& path);
 
 // Reads it and makes nothing: one that is missing is kBadKey too.

@@ -91,6 +91,15 @@ TEST_F(KeyTest, MakesAKeyOnceAndFindsItAgain) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 2) << "nothing else is left behind";
 }
 
+// Its maker was killed between the two files, or there was no room for the second.
+TEST_F(KeyTest, MakesThePublicFileWhereItIsMissing) {
+  ASSERT_TRUE(load_or_make_key(path("adbkey")));
+  const std::string line = read(path("adbkey.pub"));
+  fs::remove(path("adbkey.pub"));
+  ASSERT_TRUE(load_or_make_key(path("adbkey")));
+  EXPECT_EQ(read(path("adbkey.pub")), line);
+}
+
 TEST_F(KeyTest, SignsATokenAsADigest) {
   const auto key = load_or_make_key(path("adbkey"));
   ASSERT_TRUE(key);

@@ -191,7 +191,7 @@ class Disk::Impl {
   int put(Handle& handle, const void* bytes, int size, sqlite3_int64 at) {
     if (!handle.unsynced) return handle.real->pMethods->xWrite(handle.real, bytes, size, at);
     handle.unsynced->write(static_cast<const char*>(bytes), size, at);
-    if (random_() % 100 < kLeaksPercent) handle.unsynced->leak(random_);
+    if (random_() % 100 < kLeaksPercent) handle.unsynced->leak_a_little(random_);
     return SQLITE_OK;
   }
 

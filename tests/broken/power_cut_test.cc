@@ -137,7 +137,7 @@ TEST_F(PowerCut, LosesNothingThatWasAcknowledged) {
 
 // Enough for the log to be brought back into the file and to start over.
 TEST_F(PowerCut, LosesNothingWhileTheLogIsBroughtBack) {
-  for (std::uint64_t seed = 1; seed <= 6 && !HasFailure(); ++seed)
+  for (std::uint64_t seed = 1; seed <= 16 && !HasFailure(); ++seed)
     run(first_seed() + 1'000 + seed, 150, 400'000, 20'000);
   RecordProperty("cuts", static_cast<int>(cuts_));
   RecordProperty("acknowledged", static_cast<int>(acknowledged_));

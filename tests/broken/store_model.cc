@@ -121,9 +121,15 @@ Step small_step(std::mt19937_64& random) {
   }
 }
 
+// Of so few tasks that the store deletes them in one step.
 Step retention_step(const Model& model, std::mt19937_64& random) {
-  const std::int64_t newest = model.tasks.empty() ? 0 : model.tasks.rbegin()->first;
-  const std::int64_t before = 1'000 + newest - static_cast<std::int64_t>(below(random, 12));
+  std::int64_t before = 0;
+  auto left = below(random, 9);
+  for (auto it = model.tasks.begin(); left > 0 && it != model.tasks.end(); ++it) {
+    if (it->second.task.finished_ms == 0) continue;
+    before = it->second.task.finished_ms + 1;
+    --left;
+  }
   return {[before](Store& store, Finish finish) {
             store.delete_old({.finished_before_ms = before},
                              [finish = std::move(finish)](const Result<std::uint64_t>& deleted) {

@@ -92,10 +92,12 @@ void UnsyncedFile::truncate(std::int64_t size) {
   shown_ = std::min(shown_, size);
 }
 
-void UnsyncedFile::write_through(std::int64_t number, const Sector& sector) const {
+// Sectors from `number` on, as far as they are not behind the end.
+void UnsyncedFile::write_through(std::int64_t number, const std::string& bytes) const {
   const std::int64_t at = number * kSector;
-  const auto size = static_cast<std::size_t>(std::clamp<std::int64_t>(size_ - at, 0, kSector));
-  require(::pwrite(fd_, sector.bytes.data(), size, at) == static_cast<ssize_t>(size));
+  const auto size = static_cast<std::size_t>(
+      std::clamp<std::int64_t>(size_ - at, 0, static_cast<std::int64_t>(bytes.size())));
+  require(::pwrite(fd_, bytes.data(), size, at) == static_cast<ssize_t>(size));
 }
 
 // Cuts off what is not to be seen any more, then gives the file its length.
@@ -107,15 +109,24 @@ void UnsyncedFile::resize() const {
 void UnsyncedFile::sync() {
   resize();
   shown_ = size_;
+  std::string run;  // sectors that lie together are written together
+  std::int64_t next = 0;
+  const auto write_run = [&] {
+    if (!run.empty()) write_through(next - static_cast<std::int64_t>(run.size()) / kSector, run);
+    run.clear();
+  };
   for (auto it = sectors_.begin(); it != sectors_.end();) {
     // What an earlier sync failed to write stays lost, and stays seen.
     if (!it->second.dirty) {
       ++it;
       continue;
     }
-    write_through(it->first, it->second);
+    if (it->first != next) write_run();
+    run.append(it->second.bytes.data(), kSector);
+    next = it->first + 1;
     it = sectors_.erase(it);
   }
+  write_run();
 }
 
 void UnsyncedFile::fail_sync(std::mt19937_64& random) {
@@ -123,15 +134,26 @@ void UnsyncedFile::fail_sync(std::mt19937_64& random) {
   for (auto& [number, sector] : sectors_) sector.dirty = false;
 }
 
-void UnsyncedFile::leak(std::mt19937_64& random) {
+void UnsyncedFile::leak(std::mt19937_64& random) { leak(random, sectors_.begin(), sectors_.size()); }
+
+void UnsyncedFile::leak_a_little(std::mt19937_64& random) {
+  if (sectors_.empty()) return;
+  const auto first = static_cast<std::uint64_t>(sectors_.begin()->first);
+  const auto last = static_cast<std::uint64_t>(sectors_.rbegin()->first);
+  const std::uint64_t from = first + random() % (last - first + 1);
+  leak(random, sectors_.lower_bound(static_cast<std::int64_t>(from)), kLittle);
+}
+
+void UnsyncedFile::leak(std::mt19937_64& random, Sectors::const_iterator from, std::size_t most) {
   if (chance(random, 25)) {
     resize();
     shown_ = size_;
   }
   // Sometimes everything, sometimes hardly anything.
   const auto percent = chance(random, 25) ? 100 : static_cast<unsigned>(random() % 101);
-  for (const auto& [number, sector] : sectors_) {
-    if (sector.dirty && chance(random, percent)) write_through(number, sector);
+  for (; most > 0 && from != sectors_.end(); --most, ++from) {
+    const auto& [number, sector] = *from;
+    if (sector.dirty && chance(random, percent)) write_through(number, {sector.bytes.data(), kSector});
   }
 }
 

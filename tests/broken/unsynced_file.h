@@ -30,8 +30,9 @@ class UnsyncedFile {
   // A sync that failed: some of it has reached the disk. The rest is still seen but never will be there
   // unless it is written again, which is what Linux makes of it.
   void fail_sync(std::mt19937_64& random);
-  // The disk writes some of it early.
+  // The disk writes some of it early: of all, or of what lies together somewhere.
   void leak(std::mt19937_64& random);
+  void leak_a_little(std::mt19937_64& random);
   // The power is gone: back to what is durable.
   void forget();
 
@@ -42,15 +43,19 @@ class UnsyncedFile {
     bool dirty = true;  // to be written by the next sync
   };
 
+  using Sectors = std::map<std::int64_t, Sector>;
+  static constexpr std::size_t kLittle = 64;  // sectors
+
   Sector& sector(std::int64_t number);
+  void leak(std::mt19937_64& random, Sectors::const_iterator from, std::size_t most);
   void read_real(char* to, std::int64_t size, std::int64_t at) const;
-  void write_through(std::int64_t number, const Sector& sector) const;
+  void write_through(std::int64_t number, const std::string& bytes) const;
   void resize() const;
 
   int fd_;
   std::int64_t size_ = 0;
   std::int64_t shown_ = 0;  // of the real file's bytes so many are seen: what lies behind has been cut off
-  std::map<std::int64_t, Sector> sectors_;
+  Sectors sectors_;
 };
 
 }  // namespace drover::broken
