@@ -20,6 +20,9 @@ constexpr std::uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLET;
 // A client that always has more to send lets others in after this many reads and requests.
 constexpr unsigned kStepsPerTurn = 8;
 constexpr Millis kLingerFor{2'000};
+// A client that is refused because of overload and asks again at once is not heard before this: else refusing
+// takes the time that the work of others needs.
+constexpr Millis kRest{100};
 // A client that takes less of an answer than this within the write timeout has stopped reading.
 constexpr std::size_t kLeastTaken = 16 * 1024;
 // nginx's number for "the client closed its connection"; in log and metrics only.
@@ -85,6 +88,7 @@ void Connection::run() {
         if (!discard_input()) return;
         break;
       case Phase::kHandling:
+      case Phase::kResting:
       case Phase::kClosed:
         return;
     }
@@ -393,11 +397,16 @@ void Connection::answer_written() {
   exchange_->next();
   release_body();
   route_ = worker_.shared().metrics.unmatched();
-  phase_ = Phase::kReading;
+  phase_ = needs_rest() ? Phase::kResting : Phase::kReading;
   unparsed_ = exchange_->begun();
   timed_ = Timed::kIdle;
   began_ = now_;
-  expect_before(now_ + worker_.options().idle_timeout);
+  expect_before(now_ + (phase_ == Phase::kResting ? kRest : worker_.options().idle_timeout));
+  if (phase_ == Phase::kResting && !begun()) release_exchange();
+}
+
+bool Connection::needs_rest() const {
+  return (response_.status == 503 || response_.status == 429) && !local_ && !worker_.draining();
 }
 
 void Connection::record(unsigned status) {
@@ -444,7 +453,7 @@ void Connection::cut_off() {
 }
 
 void Connection::drain() {
-  if (phase_ == Phase::kReading && !begun()) close();
+  if ((phase_ == Phase::kReading || phase_ == Phase::kResting) && !begun()) close();
 }
 
 void Connection::close() {
@@ -489,6 +498,13 @@ void Connection::time_passed() {
   now_ = worker_.now();
   if (phase_ == Phase::kHandling) return;  // a handler takes the time it needs
   if (now_ < deadline_) return expect_before(deadline_);
+  if (phase_ == Phase::kResting) {
+    phase_ = Phase::kReading;
+    began_ = now_;
+    expect_before(now_ + worker_.options().idle_timeout);
+    steps_ = 0;
+    return run();
+  }
   if (phase_ == Phase::kWriting) reset_at_close();
   if (phase_ != Phase::kReading || !begun()) return close();
   refuse_early(408, exchange_->head_done() ? "the body took too long" : "the header took too long");

@@ -1,6 +1,6 @@
 // One client's connection: reads its requests one after another and answers them.
 //
-//   reading -> handling -> writing -> reading ...
+//   reading -> handling -> writing (-> resting) -> reading ...
 //
 // The loop's thread only, except where said. Outlives its socket as long as a handler may read its request.
 #pragma once
@@ -53,6 +53,7 @@ class Connection final : public Poller::Watcher, public std::enable_shared_from_
     kReading,    // waits for a request, or for the rest of one
     kHandling,   // the handler has it
     kWriting,    // the answer is on its way
+    kResting,    // was refused because there is too much to do, and is not read for a moment
     kLingering,  // all is said; takes what the client still sends, so that it can read the answer before a
                  // reset
     kClosed,
@@ -83,6 +84,7 @@ class Connection final : public Poller::Watcher, public std::enable_shared_from_
   void wait_to_write();
   void stop_waiting_to_write();
   void answer_written();
+  bool needs_rest() const;
   void record(unsigned status);
 
   void linger();

@@ -290,6 +290,26 @@ TEST_F(HostileTest, OneConnectionThatAlwaysSendsDoesNotStarveOthers) {
   reader.join();
 }
 
+TEST_F(HostileTest, WhoIsRefusedForOverloadIsNotHeardForAMoment) {
+  start();
+  const std::string busy = "GET /busy HTTP/1.1\r\n" + kHost;
+  Client pushing = connect();
+  Client other = connect();
+  const auto begin = std::chrono::steady_clock::now();
+  const auto passed = [&] { return std::chrono::steady_clock::now() - begin; };
+  EXPECT_EQ(pushing.ask(busy + busy).status, 503u);
+  EXPECT_EQ(other.ask(kHello).body, "hello");
+  EXPECT_EQ(pushing.read().status, 503u);  // what was sent together with the first
+  EXPECT_GE(passed(), Millis(100));
+  EXPECT_EQ(pushing.ask(kHello).body, "hello");  // what is sent during the rest
+  EXPECT_GE(passed(), Millis(200));
+  EXPECT_EQ(pushing.ask(kHello).body, "hello");
+  pushing.send(busy);
+  pushing.half_close();
+  EXPECT_EQ(pushing.read().status, 503u);
+  EXPECT_TRUE(pushing.ended());
+}
+
 TEST_F(HostileTest, BeyondMaxConnectionsClientsAreToldToComeBack) {
   options_.max_connections = 2;
   start();

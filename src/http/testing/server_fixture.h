@@ -70,6 +70,11 @@ class ServerTest : public testing::Test {
 
   ServerTest() {
     options_.port = 0;
+    router_.add(Method::kGet, "/busy", [](const Request&, Responder respond) {
+      Response response = text("busy");
+      response.status = 503;
+      respond(std::move(response));
+    });
     router_.add(Method::kGet, "/hello", [](const Request&, Responder respond) { respond(text("hello")); });
     router_.add(Method::kGet, "/items/{id}/{part}", [](const Request& request, Responder respond) {
       respond(text(std::string(request.path_parameter("id")) + "|" +
