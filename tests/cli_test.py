@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -99,6 +100,25 @@ class Run(Case):
         task = TASK.search(output + errors).group()
         waited = self.drover("tasks", "wait", task)
         self.assertIn("left", waited.stdout)
+
+
+    def test_ctrl_c_while_the_server_does_not_answer(self):
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            process = subprocess.Popen([DROVER, "run", "--all", "--", "true"], stderr=subprocess.PIPE, text=True,
+                                       env=environment(DROVER_TOKEN="x", DROVER_SERVER="http://127.0.0.1:%d" %
+                                                       silent.getsockname()[1]))
+            self.addCleanup(process.kill)
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(4096)
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(process.stderr.readline(), "\n")
+                self.assertIn("Ctrl-C again", process.stderr.readline())
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(process.wait(PATIENCE), 130)
+            process.stderr.close()
 
 
 class Tasks(Case):

@@ -18,26 +18,38 @@ namespace {
 namespace json = boost::json;
 
 volatile std::sig_atomic_t interrupts = 0;
+volatile std::sig_atomic_t watching = 0;  // the task's id is known
 
-// The first Ctrl-C is answered with a question, the second ends the program at once.
+// The first Ctrl-C is answered with a question, or waits for the task's id; the second ends the program at
+// once.
 void on_interrupt(int) {
+  constexpr char kWaiting[] = "\nwaiting for the server to name the task; Ctrl-C again leaves at once\n";
   if (interrupts > 0) {
     [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, "\n", 1);
     ::_exit(kExitInterrupted);
   }
   interrupts = 1;
+  if (watching == 0) {
+    [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, kWaiting, sizeof kWaiting - 1);
+  }
 }
 
-// Ctrl-C while a task runs: the task belongs to the server, so whoever asked for it says what is to become of
-// it.
+// Ctrl-C from when a task is asked for: it belongs to the server, so whoever asked for it says what is to
+// become of it.
 class CtrlC final : public Interruption {
  public:
-  CtrlC(const Client& client, std::string task) : client_(client), task_(std::move(task)) {
-    struct sigaction action {};
-    action.sa_handler = on_interrupt;  // without SA_RESTART: sleeping and reading end at once
-    ::sigaction(SIGINT, &action, &before_);
+  explicit CtrlC(const Client& client) : client_(client) {
+    ::sigaction(SIGINT, nullptr, &before_);
+    handle(SA_RESTART);  // the answer with the task's id is waited for, if it does not take long
   }
   ~CtrlC() override { ::sigaction(SIGINT, &before_, nullptr); }
+
+  bool came() const { return interrupts > 0; }
+  void watch(std::string task) {
+    task_ = std::move(task);
+    watching = 1;
+    handle(0);  // sleeping and reading end at once
+  }
 
   bool pause() override {
     timespec quarter{0, 250'000'000};
@@ -51,6 +63,13 @@ class CtrlC final : public Interruption {
   bool left() const { return left_; }
 
  private:
+  static void handle(int flags) {
+    struct sigaction action {};
+    action.sa_handler = on_interrupt;
+    action.sa_flags = flags;
+    ::sigaction(SIGINT, &action, nullptr);
+  }
+
   static bool ask_to_cancel() {
     if (::isatty(STDIN_FILENO) != 1) return false;
     std::fputs("\r\x1b[KThe task runs on. Leave it running (Enter), or cancel it (c)? ", stderr);
@@ -110,8 +129,8 @@ int tell_left(const RunOptions& options, const json::value& task, const std::str
   return kExitInterrupted;
 }
 
-int watch(const RunOptions& options, const Client& client, const std::string& id) {
-  CtrlC interruption(client, id);
+int watch(const RunOptions& options, const Client& client, const std::string& id, CtrlC& interruption) {
+  interruption.watch(id);
   const Result<json::value> task = follow_task(client, id, interruption);
   if (!task) {
     const int code = show_error(task.error());
@@ -133,7 +152,12 @@ int run_command(const RunOptions& options) {
   if (!request) return show_error(request.error());
   const Result<Client> client = make_client(options.client);
   if (!client) return show_error(client.error());
+  CtrlC interruption(*client);
   const Result<json::value> accepted = client->post("/api/v1/tasks", *request);
+  if (!accepted && interruption.came()) {
+    std::fputs("The task may have been accepted all the same. Look for it with: drover tasks list\n", stderr);
+    return kExitInterrupted;
+  }
   if (!accepted) return show_error(accepted.error());
 
   const std::string id = text_of(*accepted, "task_id");
@@ -146,7 +170,7 @@ int run_command(const RunOptions& options) {
     return show_error({make_error_code(Errc::kRefused),
                        "there are no instances yet: add some with `drover instances add` or `import`"});
   }
-  return watch(options, *client, id);
+  return watch(options, *client, id, interruption);
 }
 
 }  // namespace drover::cli
