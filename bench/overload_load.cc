@@ -159,7 +159,7 @@ class Load {
     }
     while (now() < end) {
       send_due();
-      turn(rate_ > 0 ? 0 : 1);
+      turn(1);  // and then sends what has become due: the cores are for others
     }
     stopped_ = true;
     // What was sent is answered, what was accepted ends.
