@@ -152,7 +152,7 @@ class Queues(Case):
 
 class Connections(Case):
     def test_idle_ones_and_those_beyond_the_bound(self):
-        limit = min(10000, (hard - 500) // 4)
+        limit = min(10000, hard - 1000)
         server = Server(temp_folder(self), "--http-max-connections", str(limit))
         self.addCleanup(server.close)
         if limit < 10000:

@@ -23,7 +23,7 @@ struct Config {
     std::int64_t port = 8580;
     std::int64_t threads = 1;
     bool access_log = true;
-    std::int64_t max_connections = 10'000;
+    std::int64_t max_connections = 0;  // 0: 10,000, at most a quarter of the descriptors
     std::int64_t memory = std::int64_t{512} << 20;
   } http;
 

@@ -25,11 +25,14 @@
 namespace drover::cli {
 namespace {
 
+constexpr std::size_t kUsualConnections = 10'000;
 constexpr std::size_t kOtherDescriptors = 128;  // database, log, threads' event descriptors
 constexpr Millis kAnswerPatience{5'000};        // for requests that are under way when the server stops
 
 std::size_t connections_for(const Config& config, std::size_t descriptors) {
-  return std::min(static_cast<std::size_t>(config.http.max_connections), descriptors / 4);
+  const auto wanted = static_cast<std::size_t>(config.http.max_connections);
+  if (wanted == 0) return std::min(kUsualConnections, descriptors / 4);
+  return std::min(wanted, descriptors > kOtherDescriptors ? descriptors - kOtherDescriptors : 0);
 }
 
 // What to do about a database that cannot be opened or read.
