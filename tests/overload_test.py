@@ -216,11 +216,14 @@ class Connections(Case):
             before = server.rss_kib()
             crowd = Crowd(self, server.port, 200)
             crowd.send(self.head("POST", ASYNC, token, "Content-Type: application/json", "Content-Length: 1000000"))
-            for _ in range(30):
+            said = []
+
+            def refused():
                 crowd.send(b" " * 32768)
-            refused = b"".join(data or b"" for data in crowd.take())
-            self.assertIn(b"HTTP/1.1 503", refused)
-            self.assertIn(b"Retry-After: ", refused)
+                said.extend(data for data in crowd.take() if data)
+                return any(b"HTTP/1.1 503" in data and b"Retry-After: " in data for data in said)
+
+            until(refused, "a large body is refused")
             self.assertLess(server.rss_kib() - before, (8 + 24) * MIB * PATIENCE_FACTOR)
             self.served(client)
             # Who may not send one at all is told so before it is read.
@@ -257,7 +260,8 @@ class Connections(Case):
             until(full, "slow readers are closed", 60 * PATIENCE_FACTOR)
             self.assertGreater(size * 1000, 1000 << 20)
             self.assertLess(server.rss_kib() - before, (32 + 128) * MIB * PATIENCE_FACTOR)
-            self.assertLess(statistics.median(times), 0.5 * PATIENCE_FACTOR)
+            # Copying hundreds of megabytes is what sanitizers slow down most.
+            self.assertLess(statistics.median(times), 0.5 * PATIENCE_FACTOR ** 2)
 
 
 class Floods(Case):
