@@ -37,7 +37,8 @@ class FleetTest : public testing::Test, private FleetEvents {
                                      std::make_shared<const adb::KeyRing>(std::move(keys)), registry_);
     fleet_->set_events(*this);
   }
-  ~FleetTest() override {
+  // Not in the destructor: the loop still tells this object of links then.
+  void TearDown() override {
     on_loop([&] {
       fleet_->stop();
       sim_.reset();
