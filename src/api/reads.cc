@@ -1,6 +1,9 @@
 #include "api/reads.h"
 
+#include <spdlog/spdlog.h>
+
 #include <deque>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
@@ -30,7 +33,12 @@ struct Reads::State : std::enable_shared_from_this<State> {
   void begin(const Request& request) {
     request.respond.hold(
         std::shared_ptr<const void>(this, [self = shared_from_this()](const void*) { self->ended(); }));
-    request.start();
+    try {
+      request.start();
+    } catch (const std::exception& error) {
+      // Its Responder goes with it, which makes the answer a 500. Not so on the loop, which nobody guards.
+      spdlog::error("a request that waited for its turn failed: {}", error.what());
+    }
   }
 
   // Its turn goes to the next, which must not run here: this may be any thread, inside of anything.

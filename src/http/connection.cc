@@ -394,6 +394,7 @@ void Connection::answer_written() {
     phase_ = Phase::kReading;
     return close();
   }
+  if (body_charge_ > 0) exchange_->drop_body();  // the next request may take its time
   exchange_->next();
   release_body();
   route_ = worker_.shared().metrics.unmatched();

@@ -197,13 +197,14 @@ Result<> Database::copy_from(Database& source, const GoOn& go_on) {
   sqlite3_backup* const copy = sqlite3_backup_init(db_.get(), "main", source.db_.get(), "main");
   if (copy == nullptr) return failure_of(db_.get());
   bool wanted = true;
-  while (wanted && sqlite3_backup_step(copy, kCopyPages) == SQLITE_OK) {
+  int code = SQLITE_OK;
+  while (wanted && (code = sqlite3_backup_step(copy, kCopyPages)) == SQLITE_OK) {
     wanted =
         go_on(static_cast<std::uint64_t>(sqlite3_backup_pagecount(copy) - sqlite3_backup_remaining(copy)));
   }
-  const int code = sqlite3_backup_finish(copy);
+  const int finished = sqlite3_backup_finish(copy);  // says nothing of a database that was busy
   if (!wanted) return failure(std::make_error_code(std::errc::operation_canceled));
-  if (code != SQLITE_OK) return failure_of(db_.get());
+  if (code != SQLITE_DONE || finished != SQLITE_OK) return failure_of(db_.get());
   return {};
 }
 
