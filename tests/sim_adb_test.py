@@ -57,23 +57,25 @@ class AdbServer:
 
     def __init__(self):
         self.home = tempfile.mkdtemp(prefix="drover-adb-")
-        self.port = free_port()
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": self.home,
-            "TMPDIR": self.home,
-            "ANDROID_ADB_SERVER_PORT": str(self.port),
-            "ADB_MDNS": "0",
-        }
-        self.adb("start-server", check=True)
+        # A port that nobody listens on may be taken meanwhile, and adb, looking whether its server runs there, may even
+        # be connected to itself (the kernel picks that very port for it).
+        for _ in range(5):
+            self.port = free_port()
+            self.environment = {
+                "PATH": os.environ["PATH"],
+                "HOME": self.home,
+                "TMPDIR": self.home,
+                "ANDROID_ADB_SERVER_PORT": str(self.port),
+                "ADB_MDNS": "0",
+            }
+            started = self.adb("start-server")
+            if started.returncode == 0:
+                return
+        raise RuntimeError("adb start-server: %s" % started.stderr.decode())
 
     def adb(self, *arguments, **options):
-        check = options.pop("check", False)
-        result = subprocess.run([ADB, "-P", str(self.port), *arguments], env=self.environment, timeout=PATIENCE,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
-        if check and result.returncode != 0:
-            raise RuntimeError("adb %s: %s" % (arguments, result.stderr.decode()))
-        return result
+        return subprocess.run([ADB, "-P", str(self.port), *arguments], env=self.environment, timeout=PATIENCE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
     def connect(self, address):
         return self.adb("connect", address).stdout.decode().strip()
