@@ -37,8 +37,9 @@ unsigned status_of(const std::error_code& code) {
       code == store::Errc::kNotFound) {
     return 404;
   }
-  if (code == fleet::Errc::kBadAddress || code == fleet::Errc::kBadId || code == identity::Errc::kBadName ||
-      code == identity::Errc::kBadLifetime || code == store::Errc::kExists) {
+  if (code == task::Errc::kTooLarge || code == fleet::Errc::kBadAddress || code == fleet::Errc::kBadId ||
+      code == identity::Errc::kBadName || code == identity::Errc::kBadLifetime ||
+      code == store::Errc::kExists) {
     return 400;
   }
   return 500;

@@ -54,6 +54,8 @@ void Admission::add(std::int64_t project, Place place) {
 
 Result<> Admission::enter(std::int64_t project, Place place) {
   const std::lock_guard lock(mutex_);
+  if (!closed_ && !(fits({}, place, limit_) && fits({}, place, limit_per_project_)))
+    return failure(Errc::kTooLarge);
   auto good = allowed(project, place);
   if (good) add(project, place);
   return good;

@@ -31,7 +31,7 @@ class Admission {
  public:
   Admission(Place limit, Place limit_per_project) : limit_(limit), limit_per_project_(limit_per_project) {}
 
-  // kQueueFull, kProjectFull or, once closed, kDraining: then nothing was taken.
+  // kQueueFull, kProjectFull, kTooLarge or, once closed, kDraining: then nothing was taken.
   Result<> enter(std::int64_t project, Place place);
   // Whether even the smallest task would be refused now.
   Result<> check(std::int64_t project) const;

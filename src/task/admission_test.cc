@@ -25,7 +25,7 @@ TEST(AdmissionTest, ProjectHasItsShareAndTheNodeItsWhole) {
 
 TEST(AdmissionTest, BytesAreBoundedAsJobsAre) {
   Admission admission(kNode, kProject);
-  EXPECT_EQ(admission.enter(1, {1, 60'001}).error().code, Errc::kProjectFull);
+  EXPECT_EQ(admission.enter(1, {1, 60'001}).error().code, Errc::kTooLarge);  // it will never fit
   EXPECT_TRUE(admission.enter(1, {1, 60'000}));
   EXPECT_EQ(admission.enter(2, {1, 40'001}).error().code, Errc::kQueueFull);
   EXPECT_TRUE(admission.enter(2, {1, 40'000}));

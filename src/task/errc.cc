@@ -14,6 +14,9 @@ class Category final : public std::error_category {
         return "the queue is full; try again when jobs have ended";
       case Errc::kProjectFull:
         return "this project's share of the queue is full; try again when some of its jobs have ended";
+      case Errc::kTooLarge:
+        return "the task is larger than the queue (jobs.max_queued, jobs.max_queued_per_project or "
+               "jobs.queue_memory): send it in parts";
       case Errc::kDraining:
         return "this node is stopping";
       case Errc::kNotStored:

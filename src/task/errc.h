@@ -12,6 +12,7 @@ enum class Errc {
   kNotFound,       // no such task in this project
   kLinkCut,        // a user removed the instance, or gave it a new address, while its command ran
   kProjectFull,    // the project holds as much of the queue as one project may
+  kTooLarge,       // the task alone is more than a project may ever hold
 };
 
 std::error_code make_error_code(Errc code);
