@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "adb/packet.h"
+#include "base/descriptor.h"
 #include "base/durable_file.h"
 
 namespace drover::adb {
@@ -53,21 +54,6 @@ struct AndroidPublicKey {
 static_assert(sizeof(AndroidPublicKey) == 524);
 
 // A file descriptor that closes itself.
-class File {
- public:
-  explicit File(int fd) : fd_(fd) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-  bool open() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-
 std::string errno_text() { return std::generic_category().message(errno); }
 
 Failure bad_key(const std::string& path, std::string_view what) {
@@ -162,14 +148,14 @@ Result<std::unique_ptr<Key>> parse_key(std::string_view pem, const std::string& 
   return make_key(std::move(key), path);
 }
 
-Result<std::unique_ptr<Key>> read_key(const File& file, const std::string& path) {
+Result<std::unique_ptr<Key>> read_key(const Descriptor& file, const std::string& path) {
   struct stat info {};
-  if (::fstat(file.fd(), &info) != 0) return bad_key(path, errno_text());
+  if (::fstat(file.get(), &info) != 0) return bad_key(path, errno_text());
   if (!S_ISREG(info.st_mode)) return bad_key(path, "not a regular file");
   if ((info.st_mode & 077) != 0) return bad_key(path, "others than its owner may use it (chmod 600)");
   if (info.st_size > kMaxFileSize) return bad_key(path, "too large");
   std::string pem(static_cast<std::size_t>(info.st_size), '\0');
-  const ssize_t size = ::read(file.fd(), pem.data(), pem.size());
+  const ssize_t size = ::read(file.get(), pem.data(), pem.size());
   if (size < 0) return bad_key(path, errno_text());
   auto key = parse_key(std::string_view(pem).substr(0, static_cast<std::size_t>(size)), path);
   OPENSSL_cleanse(pem.data(), pem.size());
@@ -216,8 +202,8 @@ Result<std::unique_ptr<Key>> generate_key(const std::string& path) {
 }
 
 Result<std::unique_ptr<Key>> open_key(const std::string& path, bool make_if_absent) {
-  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.open()) return read_key(file, path);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.is_open()) return read_key(file, path);
   if (errno == ENOENT && make_if_absent) return generate_key(path);
   return bad_key(path, errno_text());
 }

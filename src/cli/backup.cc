@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,8 @@
 #include <utility>
 
 #include "adb/key.h"
+#include "base/durable_file.h"
+#include "base/sync_folder.h"
 #include "cli/commands.h"
 #include "cli/errc.h"
 #include "cli/local_config.h"
@@ -35,14 +36,6 @@ constexpr Millis kQuiet{1'000};  // nobody wants to see a bar for less
 // The copy did not come about, though it was asked for rightly.
 Failure failed(const std::string& path, const char* what) {
   return fail(Errc::kRefused, path + ": " + what + ": " + std::strerror(errno));
-}
-
-Result<> sync_path(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return failed(path, "cannot be opened");
-  const Result<> done = ::fsync(fd) == 0 ? Result<>() : failed(path, "cannot be brought to the disk");
-  ::close(fd);
-  return done;
 }
 
 // The folder under a name of its own until it is whole; goes with all that is in it unless it was published.
@@ -81,27 +74,16 @@ class PartialFolder {
 
   // Durable: the files are, then their names, then the folder's.
   Result<> publish() {
-    if (const Result<> done = sync_path(path_); !done) return done;
+    if (!sync_folder_of(path_ + "/drover.db")) return failed(path_, "cannot be brought to the disk");
     if (::rename(path_.c_str(), destination_.c_str()) != 0) return failed(destination_, "cannot be made");
     path_.clear();
-    const std::string parent = fs::path(destination_).parent_path().string();
-    return sync_path(parent.empty() ? "." : parent);
+    return sync_folder_of(destination_) ? Result<>() : failed(destination_, "cannot be brought to the disk");
   }
 
  private:
   std::string path_;
   std::string destination_;
 };
-
-Result<> write_private(const std::string& path, const std::string& bytes) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return failed(path, "cannot be made");
-  const bool written =
-      ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) && ::fsync(fd) == 0;
-  const Result<> done = written ? Result<>() : failed(path, "cannot be written");
-  ::close(fd);
-  return done;
-}
 
 // The key's file and, if there is one, that of its public half. Read first, because it may be missing or of
 // no use.
@@ -124,8 +106,9 @@ Result<KeyFiles> read_key(const Config& config) {
 }
 
 Result<> write_key(const KeyFiles& files, const std::string& folder) {
-  if (const Result<> done = write_private(folder + "/adbkey", files.key); !done) return done;
-  return files.pub ? write_private(folder + "/adbkey.pub", *files.pub) : Result<>();
+  Result<> done = write_durably(folder + "/adbkey", files.key, 0600, IfThere::kFail);
+  if (done && files.pub) done = write_durably(folder + "/adbkey.pub", *files.pub, 0600, IfThere::kFail);
+  return done ? done : fail(Errc::kRefused, done.error().message);
 }
 
 // Root makes the copy for whoever runs the server.

@@ -7,10 +7,10 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/loop_call.h"
 #include "cli/commands.h"
 #include "cli/errc.h"
 #include "cli/import.h"
-#include "cli/loop_call.h"
 #include "cli/output.h"
 #include "cli/paths.h"
 #include "cli/process.h"

@@ -16,6 +16,7 @@
 
 #include "adb/key.h"
 #include "base/loop.h"
+#include "base/loop_call.h"
 #include "sim/simulator.h"
 #include "store/sqlite/sqlite_store.h"
 
@@ -48,14 +49,7 @@ class FleetTest : public testing::Test, private FleetEvents {
     std::filesystem::remove_all(dir_);
   }
 
-  void on_loop(const std::function<void()>& fn) {
-    std::promise<void> done;
-    loop_.loop().post([&] {
-      fn();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void on_loop(const std::function<void()>& fn) { call_on(loop_.loop(), fn); }
 
   void simulate(std::size_t phones, std::initializer_list<const char*> faults = {}) {
     sim::SimOptions options;

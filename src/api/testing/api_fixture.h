@@ -16,6 +16,7 @@
 
 #include "adb/key.h"
 #include "api/api.h"
+#include "base/loop_call.h"
 #include "http/server.h"
 #include "http/testing/client.h"
 #include "store/sqlite/store_fixture.h"
@@ -80,14 +81,7 @@ class ApiTest : public testing::Test {
     loop_.join();
   }
 
-  void on_loop(const std::function<void()>& fn) {
-    std::promise<void> done;
-    loop_.loop().post([&] {
-      fn();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void on_loop(const std::function<void()>& fn) { call_on(loop_.loop(), fn); }
 
   void make_project(const std::string& name, bool koophone_commands_only) {
     store::wait_for<Result<store::Project>>([&](auto done) {

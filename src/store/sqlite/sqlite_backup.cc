@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "store/errc.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/keys.h"
@@ -46,20 +47,6 @@ constexpr char kCountOpenJobs[] =
     " WHERE NOT EXISTS (SELECT 1 FROM result WHERE result.job = b.job)";
 static_assert(JobKey::kMaxJobs == 1 << 20);
 
-class File {
- public:
-  explicit File(int fd) : fd_(fd) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 // Asks whether to go on while a long statement of `db` runs, and ends it if not.
 class Watch {
  public:
@@ -86,9 +73,9 @@ class Backup {
     auto source = open_source(from);
     if (!source) return Failure(std::move(source.error()));
     // Until the copy is closed: closing a descriptor drops all locks that SQLite has on its file.
-    const File file(::open(to_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (file.fd() < 0) return system_failure();
-    fd_ = file.fd();
+    const Descriptor file(::open(to_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!file.is_open()) return system_failure();
+    fd_ = file.get();
     auto done = copy(*source);
     if (done && ::fsync(fd_) != 0) done = system_failure();
     if (!done) return Failure(std::move(done.error()));

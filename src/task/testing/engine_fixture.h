@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/loop.h"
+#include "base/loop_call.h"
 #include "store/sqlite/sqlite_store.h"
 #include "task/engine.h"
 #include "task/testing/phones.h"
@@ -92,14 +93,7 @@ class Node {
     return result ? *result : nullptr;
   }
 
-  void on_loop(const std::function<void()>& fn) {
-    std::promise<void> done;
-    loop_.loop().post([&] {
-      fn();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void on_loop(const std::function<void()>& fn) { call_on(loop_.loop(), fn); }
 
  private:
   MovedClock clock_;

@@ -13,6 +13,7 @@
 
 #include "adb/key.h"
 #include "base/loop.h"
+#include "base/loop_call.h"
 #include "sim/simulator.h"
 
 namespace drover::task {
@@ -71,14 +72,7 @@ class Phones {
   }
 
  private:
-  void on_loop(const std::function<void()>& fn) {
-    std::promise<void> done;
-    loop_.loop().post([&] {
-      fn();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void on_loop(const std::function<void()>& fn) { call_on(loop_.loop(), fn); }
 
   Clock clock_;
   TempDir dir_;

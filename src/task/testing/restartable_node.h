@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/loop.h"
+#include "base/loop_call.h"
 #include "store/sqlite/sqlite_store.h"
 #include "task/engine.h"
 #include "task/testing/phones.h"
@@ -75,14 +76,7 @@ class RestartableNode {
   }
 
   // Waits until `fn` has run on the engine's loop.
-  void on_loop(const std::function<void()>& fn) {
-    std::promise<void> done;
-    loop_.loop().post([&] {
-      fn();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void on_loop(const std::function<void()>& fn) { call_on(loop_.loop(), fn); }
 
  private:
   TurnedClock& clock_;

@@ -1,10 +1,10 @@
-#include "cli/loop_call.h"
+#include "base/loop_call.h"
 
 #include <future>
 
 #include "base/loop.h"
 
-namespace drover::cli {
+namespace drover {
 
 void call_on(Loop& loop, const std::function<void()>& fn) {
   std::promise<void> done;
@@ -15,4 +15,4 @@ void call_on(Loop& loop, const std::function<void()>& fn) {
   done.get_future().wait();
 }
 
-}  // namespace drover::cli
+}  // namespace drover

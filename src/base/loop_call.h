@@ -4,12 +4,10 @@
 #include <functional>
 
 namespace drover {
-class Loop;
-}
 
-namespace drover::cli {
+class Loop;
 
 // Runs `fn` on the loop's thread and returns when it has. Not from that thread; the loop must be running.
 void call_on(Loop& loop, const std::function<void()>& fn);
 
-}  // namespace drover::cli
+}  // namespace drover
