@@ -81,10 +81,11 @@ class Filler {
  private:
   void add_project() {
     std::promise<void> added;
-    store_.add_project({.name = "default", .created_ms = now_}, [&](const Result<Project>& project) {
-      if (!project) give_up(project.error().message);
-      added.set_value();
-    });
+    store_.add_project({.id = std::string(32, '0'), .name = "default", .created_ms = now_},
+                       [&](const Result<Project>& project) {
+                         if (!project) give_up(project.error().message);
+                         added.set_value();
+                       });
     added.get_future().wait();
   }
 

@@ -6,7 +6,9 @@
 #include <string_view>
 
 #include "api/koophone/command_request.h"
+#include "api/native/admin_requests.h"
 #include "api/native/requests.h"
+#include "api/native/trial_request.h"
 #include "base/utf8.h"
 #include "fleet/address.h"
 
@@ -62,9 +64,23 @@ void parse_native(std::string_view body) {
   }
   if (const auto instances = native::parse_instances_request(body); taken(instances)) {
     require(!instances->empty() && instances->size() <= 100'000);
+    for (const auto& instance : *instances) require(!instance.labels || instance.labels->size() <= 16);
   }
+}
+
+void parse_administration(std::string_view body) {
+  namespace native = drover::api::native;
   taken(native::parse_project_request(body));
   taken(native::parse_token_request(body));
+  taken(native::parse_user_change_request(body));
+  taken(native::parse_password_request(body));
+  taken(native::parse_key_request(body));
+  taken(native::parse_grant_request(body));
+  if (const auto user = native::parse_user_request(body); taken(user))
+    require(user->user.grants.size() <= 1'000);
+  if (const auto trial = native::parse_trial_request(body); taken(trial)) {
+    require((trial->user ? 1 : 0) + (trial->policy ? 1 : 0) + (trial->document ? 1 : 0) == 1);
+  }
 }
 
 }  // namespace
@@ -73,5 +89,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view body(reinterpret_cast<const char*>(data), size);
   parse_koophone(body);
   parse_native(body);
+  parse_administration(body);
   return 0;
 }

@@ -47,7 +47,7 @@ class Restored(unittest.TestCase):
             client.wait_task(later)
         self.assertEqual(server.stop(), 0)
 
-        self.assertEqual(sorted(os.listdir(copy)), ["adbkey", "adbkey.pub", "drover.db"])
+        self.assertEqual(sorted(os.listdir(copy)), ["adbkey", "adbkey.pub", "drover.db", "masterkey"])
         self.assertEqual(stat.S_IMODE(os.stat(copy).st_mode), 0o700)
         for name in os.listdir(copy):
             self.assertEqual(stat.S_IMODE(os.stat(os.path.join(copy, name)).st_mode), 0o600, name)

@@ -85,6 +85,28 @@ class Sound(unittest.TestCase):
         os.remove(os.path.join(data, "adbkey"))
         self.assertEqual(doctor(data)[0]["key"]["result"], "warn")
 
+    def test_master_key(self):
+        self.server.cli("users", "create", "ci", "--no-password")
+        pair = json.loads(self.server.cli("keys", "create", "--user", "ci", "--json").stdout)
+        data = self.copy()
+        path = os.path.join(data, "masterkey")
+        self.assertIn("1 access keys", doctor(data)[0]["masterkey"]["message"])
+        with open(path, "r+") as key:
+            key.write("00")
+        found = doctor(data, expect=1)[0]["masterkey"]
+        self.assertEqual(found["result"], "fail")
+        self.assertIn("1 of 1 access keys: " + pair["access_key"], found["message"])
+        os.chmod(path, 0o644)
+        self.assertIn("0600", doctor(data, expect=1)[0]["masterkey"]["message"])
+        os.remove(path)
+        found = doctor(data, expect=1)[0]["masterkey"]
+        self.assertIn("is not there, and 1 access keys are sealed with it", found["message"])
+        self.assertIn("from a backup", found["advice"])
+        self.server.cli("keys", "remove", pair["access_key"])
+        data = self.copy()
+        os.remove(os.path.join(data, "masterkey"))
+        self.assertEqual(doctor(data)[0]["masterkey"]["result"], "warn")
+
     def test_nothing_there(self):
         found, answer = doctor(os.path.join(temp_folder(self), "nothing"))
         self.assertTrue(answer["ok"])

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <string>
 #include <utility>
 
 #include "api/json_writer.h"
@@ -13,8 +14,6 @@
 namespace drover::api {
 namespace {
 
-constexpr char kRetryAfter[] = "5";  // seconds
-
 std::string body_of(std::string_view code, std::string_view message) {
   std::string body;
   JsonWriter(body).open_object().text("error_code", code).text("error_msg", message).close_object();
@@ -23,26 +22,39 @@ std::string body_of(std::string_view code, std::string_view message) {
 
 std::string_view code_of(unsigned status) {
   if (status >= 500) return code::kInternal;
+  if (status == 401) return code::kNotAuthenticated;
   return status == 429 ? code::kTooManyRequests : code::kBadParameter;
+}
+
+// A name, a policy ... that identity does not take.
+bool is_about_what_was_given(const std::error_code& code) {
+  using identity::Errc;
+  for (const Errc bad : {Errc::kBadName, Errc::kBadId, Errc::kBadLifetime, Errc::kBadPolicy,
+                         Errc::kBadPassword, Errc::kBadKey}) {
+    if (code == bad) return true;
+  }
+  return false;
 }
 
 // The status for what another room refused; 500 for what it does not foresee.
 unsigned status_of(const std::error_code& code) {
   if (code == task::Errc::kQueueFull || code == task::Errc::kDraining || code == task::Errc::kNotStored ||
-      code == store::Errc::kUnavailable || code == store::Errc::kClosed) {
+      code == store::Errc::kUnavailable || code == store::Errc::kClosed || code == identity::Errc::kBusy ||
+      code == std::errc::operation_canceled) {
     return 503;
   }
-  if (code == task::Errc::kProjectFull) return 429;
+  if (code == identity::Errc::kBadCredentials) return 401;
+  if (code == task::Errc::kProjectFull || code == identity::Errc::kThrottled) return 429;
+  if (code == identity::Errc::kInUse) return 409;
   if (code == task::Errc::kNotFound || code == fleet::Errc::kNotFound || code == identity::Errc::kNotFound ||
       code == store::Errc::kNotFound) {
     return 404;
   }
   if (code == task::Errc::kTooLarge || code == fleet::Errc::kBadAddress || code == fleet::Errc::kBadId ||
-      code == identity::Errc::kBadName || code == identity::Errc::kBadLifetime ||
-      code == store::Errc::kExists) {
+      code == fleet::Errc::kBadLabels || code == store::Errc::kExists) {
     return 400;
   }
-  return 500;
+  return is_about_what_was_given(code) ? 400 : 500;
 }
 
 }  // namespace
@@ -67,17 +79,24 @@ Refusal refusal_of(const Error& error) {
   return {status, code_of(status), error.message};
 }
 
+Refusal refusal_of(const Error& error, Millis retry_after) {
+  Refusal refusal = refusal_of(error);
+  // A header has whole seconds: who comes too early has come in vain.
+  if (retry_after > Millis::zero()) refusal.retry_after = std::chrono::ceil<Seconds>(retry_after);
+  return refusal;
+}
+
 http::Response refuse(const Refusal& refusal) {
   http::Response response = json_answer(body_of(refusal.code, refusal.message));
   response.status = refusal.status;
   if (refusal.status == 503 || refusal.status == 429)
-    response.headers.emplace_back("Retry-After", kRetryAfter);
+    response.headers.emplace_back("Retry-After", std::to_string(refusal.retry_after.count()));
   return response;
 }
 
-std::string error_body(unsigned status, std::string_view message) {
-  if (status == 404 || status == 405) return body_of(code::kNoSuchPath, message);
-  return body_of(code_of(status), message);
+Refusal server_refusal(unsigned status, std::string_view message) {
+  const bool no_path = status == 404 || status == 405;
+  return {status, no_path ? code::kNoSuchPath : code_of(status), std::string(message)};
 }
 
 http::Response json_answer(std::string body) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <tl/expected.hpp>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "http/message.h"
 
@@ -26,6 +27,7 @@ struct Refusal {
   unsigned status = 400;
   std::string_view code = code::kBadParameter;
   std::string message;
+  Seconds retry_after{5};  // told with 429 and 503
 };
 
 template <typename T = void>
@@ -35,14 +37,16 @@ using Checked = tl::expected<T, Refusal>;
 tl::unexpected<Refusal> bad_parameter(std::string message);
 // 404, of a thing within the project.
 Refusal not_found(std::string message);
-// What another room refused: 400, 404, 429 or 503 by its code. Anything unforeseen is logged and becomes a
-// plain 500.
+// What another room refused: 400, 404, 409, 429 or 503 by its code. Anything unforeseen is logged and becomes
+// a plain 500.
 Refusal refusal_of(const Error& error);
+// The same, and when to try again.
+Refusal refusal_of(const Error& error, Millis retry_after);
 
 // Bodies are {"error_code":"...","error_msg":"..."}. 429 and 503 have Retry-After.
 http::Response refuse(const Refusal& refusal);
-// The same for errors that the HTTP server itself answers.
-std::string error_body(unsigned status, std::string_view message);
+// What the HTTP server itself refuses.
+Refusal server_refusal(unsigned status, std::string_view message);
 
 http::Response json_answer(std::string body);
 http::Response json_answer(std::shared_ptr<const std::string> body);

@@ -2,8 +2,12 @@
 
 #include <utility>
 
+#include "api/audit.h"
+#include "api/error_form.h"
 #include "api/health.h"
+#include "api/keystone/keystone.h"
 #include "api/koophone/koophone.h"
+#include "api/limits.h"
 #include "api/native/native.h"
 #include "api/reads.h"
 #include "api/waiting.h"
@@ -16,6 +20,8 @@ struct Api::Running {
       : thread(clock, "api"),
         waiting(thread.loop()),
         reads(thread.loop()),
+        audit(clock, store, thread.loop()),
+        limits(clock, options.project_rate, options.user_rate),
         services{clock,
                  engine,
                  fleet,
@@ -25,6 +31,8 @@ struct Api::Running {
                  thread.loop(),
                  waiting,
                  reads,
+                 audit,
+                 limits,
                  options.sync_wait,
                  std::move(options.ready)} {}
   // Before what runs on it goes.
@@ -33,6 +41,8 @@ struct Api::Running {
   LoopThread thread;
   Waiting waiting;
   Reads reads;
+  Audit audit;
+  Limits limits;
   Services services;
 };
 
@@ -51,7 +61,17 @@ void Api::add_routes(http::Router& router) {
   native::add_instance_routes(routes);
   native::add_task_routes(routes);
   native::add_job_routes(routes);
-  native::add_admin_routes(routes);
+  native::add_project_routes(routes);
+  native::add_token_routes(routes);
+  native::add_user_routes(routes);
+  native::add_key_routes(routes);
+  native::add_policy_routes(routes);
+  native::add_policy_trial_route(routes);
+  native::add_me_routes(routes);
+  native::add_audit_routes(routes);
+  keystone::add_session_routes(routes);
+  keystone::add_project_routes(routes);
+  keystone::add_version_routes(routes);
   add_health_routes(routes);
   routes_ = routes.added();
 }

@@ -1,6 +1,7 @@
 // Drover's HTTP interfaces: KooPhone v1's operations, its own API, and what supervisors ask for.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -11,6 +12,9 @@ namespace drover::api {
 
 struct ApiOptions {
   Millis sync_wait{30'000};  // how long a sync-command waits for its jobs
+  // Requests a second of a project, and of a user or token; 0: no limit.
+  std::uint32_t project_rate = 0;
+  std::uint32_t user_rate = 0;
   // Whether this node takes requests, and if not why; asked by /readyz, on HTTP threads. The engine's health
   // is asked for in any case.
   std::function<Result<>()> ready = [] { return Result<>{}; };

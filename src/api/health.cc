@@ -8,20 +8,17 @@
 namespace drover::api {
 namespace {
 
-using identity::Principal;
-
 std::string status_body(std::string_view status) {
   std::string body;
   JsonWriter(body).open_object().text("status", status).close_object();
   return body;
 }
 
-void show_health(Services&, const http::Request&, const http::Responder& respond, const Principal&) {
+void show_health(Services&, const http::Request&, const http::Responder& respond, const Caller&) {
   respond(json_answer(status_body("ok")));
 }
 
-void show_readiness(Services& services, const http::Request&, const http::Responder& respond,
-                    const Principal&) {
+void show_readiness(Services& services, const http::Request&, const http::Responder& respond, const Caller&) {
   if (!services.engine.healthy()) {
     return respond(refuse({503, code::kInternal, "the store did not take the last batch"}));
   }
@@ -31,8 +28,7 @@ void show_readiness(Services& services, const http::Request&, const http::Respon
   respond(json_answer(status_body("ready")));
 }
 
-void show_metrics(Services& services, const http::Request&, const http::Responder& respond,
-                  const Principal&) {
+void show_metrics(Services& services, const http::Request&, const http::Responder& respond, const Caller&) {
   http::Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   response.body = prometheus::TextSerializer().Serialize(services.registry.Collect());
@@ -42,9 +38,9 @@ void show_metrics(Services& services, const http::Request&, const http::Responde
 }  // namespace
 
 void add_health_routes(Routes& routes) {
-  routes.add(http::Method::kGet, "/healthz", Access::kOpen, show_health);
-  routes.add(http::Method::kGet, "/readyz", Access::kOpen, show_readiness);
-  routes.add(http::Method::kGet, "/metrics", Access::kOpen, show_metrics);
+  routes.add(http::Method::kGet, "/healthz", open(), show_health);
+  routes.add(http::Method::kGet, "/readyz", open(), show_readiness);
+  routes.add(http::Method::kGet, "/metrics", open(), show_metrics);
 }
 
 }  // namespace drover::api

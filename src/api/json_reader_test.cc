@@ -118,6 +118,54 @@ TEST(JsonReaderTest, WrongTypesAreNamed) {
   for (const auto& [body, message] : cases) EXPECT_EQ(read(body).refusal, message) << body;
 }
 
+std::string refusal(std::string_view body, std::span<const Member> members) {
+  const auto done = read_json_object(body, members);
+  return done ? "taken" : done.error().message;
+}
+
+TEST(JsonReaderTest, MapsHoldStrings) {
+  TextMap labels(2);
+  RecordList list(2, {"id"});
+  list.map = "labels";
+  const Member members[] = {{"labels", &labels}, {"list", &list}};
+  ASSERT_TRUE(read_json_object(
+      R"({"labels":{"a":"1","a":"2","b":"3"},"list":[{"labels":{"x":"y"},"id":"i"},{"id":"j"},{"labels":{"z":"z"}}]})",
+      members));
+  EXPECT_TRUE(labels.present);
+  EXPECT_EQ(labels.count, 3u);
+  EXPECT_EQ(labels.items, (std::map<std::string, std::string, std::less<>>{{"a", "2"}}));
+  EXPECT_EQ(list.count, 3u);
+  EXPECT_EQ(list.values.size(), 2u);
+  EXPECT_EQ(list.maps.at(0).items.at("x"), "y");
+
+  EXPECT_EQ(refusal(R"({"labels":[]})", members), "labels must be an object of strings");
+  EXPECT_EQ(refusal(R"({"labels":{"a":null}})", members), "labels must hold strings only");
+  EXPECT_EQ(refusal(R"({"list":[{"labels":1}]})", members), "list[0].labels must be an object of strings");
+  EXPECT_EQ(refusal(R"({"list":[{},{"labels":{"a":[]}}]})", members),
+            "list[1].labels must hold strings only");
+}
+
+TEST(JsonReaderTest, NullIsForWhoMayBeNull) {
+  NullableText text;
+  RecordList list(9, {"project", "role"});
+  list.nullable = "project";
+  const Member members[] = {{"text", &text}, {"list", &list}};
+  ASSERT_TRUE(
+      read_json_object(R"({"list":[{"project":null,"role":"r"},{"role":"r"},{"project":"p"}]})", members));
+  EXPECT_FALSE(text.present);
+  EXPECT_TRUE(list.is_null(0));
+  EXPECT_FALSE(list.is_null(1));
+  EXPECT_FALSE(list.is_null(2));
+  EXPECT_FALSE(list.is_null(3));
+  EXPECT_EQ(list.values.at(4), "p");
+  ASSERT_TRUE(read_json_object(R"({"text":null})", members));
+  EXPECT_TRUE(text.present);
+  EXPECT_FALSE(text.text);
+  EXPECT_EQ(refusal(R"({"text":1})", members), "text must be a string or null");
+  EXPECT_EQ(refusal(R"({"list":[{"project":{}}]})", members), "list[0].project must be a string or null");
+  EXPECT_EQ(refusal(R"({"list":[{"role":null}]})", members), "list[0].role must be a string");
+}
+
 TEST(JsonReaderTest, BrokenJsonIsRefused) {
   for (const char* body :
        {"", " ", "{", R"({"text")", R"({"text":"a)", R"({"text":"a",})", R"({"text":'a'})", R"({text:"a"})",
@@ -153,6 +201,68 @@ TEST(JsonReaderTest, LargeIntegersAreHeldAtTheirLimit) {
   EXPECT_EQ(read(R"({"number":18446744073709551615})").number, INT64_MAX);
   EXPECT_EQ(read(R"({"number":-9223372036854775808})").number, INT64_MIN);
   EXPECT_EQ(read(R"({"number":184467440737095516150})").refusal, "number must be an integer");
+}
+
+struct Nested {
+  std::optional<std::string> text;
+  std::optional<std::string> deep;
+  std::optional<std::string> either;
+  std::optional<std::string> inner;
+  StringList list{3};
+  AnyObject object;
+  std::string refusal;  // empty if it was taken
+};
+
+Nested read_nested(std::string_view body) {
+  Nested got;
+  const Member members[] = {{"text", &got.text},       {"a.b.deep", &got.deep},
+                            {"a.either", &got.either}, {"a.either.inner", &got.inner},
+                            {"a.b.list", &got.list},   {"a.object", &got.object}};
+  if (const auto done = read_json_object(body, members); !done) got.refusal = done.error().message;
+  return got;
+}
+
+TEST(JsonReaderTest, MembersOfInnerObjectsHavePaths) {
+  const Nested got = read_nested(
+      R"({"a":{"x":{"deep":"no"},"b":{"list":["l"],"deep":"d","b":{"deep":"no"}},"text":"no",
+      "object":{"deep":["no",{}]},"either":{"inner":"i","either":"no"}},"deep":"no","text":"t"})");
+  EXPECT_EQ(got.refusal, "");
+  EXPECT_EQ(got.text, "t");
+  EXPECT_EQ(got.deep, "d");
+  EXPECT_EQ(got.inner, "i");
+  EXPECT_FALSE(got.either);
+  EXPECT_EQ(got.list.items, (std::vector<std::string>{"l"}));
+  EXPECT_TRUE(got.object.present);
+
+  EXPECT_EQ(read_nested(R"({"a":{"either":"e"}})").either, "e");
+  EXPECT_FALSE(read_nested(R"({"a":{"b":{}}})").object.present);
+}
+
+TEST(JsonReaderTest, NullStandsForAMissingInnerObject) {
+  for (const char* body : {R"({"a":null})", R"({"a":{"b":null,"either":null,"object":null}})"}) {
+    const Nested got = read_nested(body);
+    EXPECT_EQ(got.refusal, "") << body;
+    EXPECT_FALSE(got.object.present) << body;
+  }
+  EXPECT_EQ(read_nested(R"({"a":{"b":{"deep":null}}})").refusal, "a.b.deep must be a string");
+}
+
+TEST(JsonReaderTest, KeysWithDotsAreNoPaths) {
+  const Nested got = read_nested(R"({"a.b.deep":"no","a.b":{"deep":"no"},"a":{"b.deep":"no"},"a.":{"b":1}})");
+  EXPECT_EQ(got.refusal, "");
+  EXPECT_FALSE(got.deep);
+}
+
+TEST(JsonReaderTest, RefusalsNameThePath) {
+  EXPECT_EQ(read_nested(R"({"a":1})").refusal, "a must be an object");
+  EXPECT_EQ(read_nested(R"({"a":[]})").refusal, "a must be an object");
+  EXPECT_EQ(read_nested(R"({"a":"x"})").refusal, "a must be an object");
+  EXPECT_EQ(read_nested(R"({"a":{"b":true}})").refusal, "a.b must be an object");
+  EXPECT_EQ(read_nested(R"({"a":{"b":{"deep":{}}}})").refusal, "a.b.deep must be a string");
+  EXPECT_EQ(read_nested(R"({"a":{"b":{"list":["x",1]}}})").refusal, "a.b.list[1] must be a string");
+  EXPECT_EQ(read_nested(R"({"a":{"either":[]}})").refusal, "a.either must be a string or an object");
+  EXPECT_EQ(read_nested(R"({"a":{"object":"x"}})").refusal, "a.object must be an object");
+  EXPECT_EQ(read_nested(R"({"text":{}})").refusal, "text must be a string");
 }
 
 // Escapes reach the handler in parts, long texts too.

@@ -154,6 +154,19 @@ JsonWriter& JsonWriter::time(std::string_view name, std::int64_t unix_ms) {
   return text(name, format_utc(unix_ms, true));
 }
 
+JsonWriter& JsonWriter::raw(std::string_view name, std::string_view value) {
+  key(name);
+  out_ += value;
+  return *this;
+}
+
+JsonWriter& JsonWriter::item(std::string_view value) {
+  comma();
+  comma_ = true;
+  quoted_utf8(to_utf8(value));
+  return *this;
+}
+
 void JsonWriter::key(std::string_view name) {
   comma();
   out_ += '"';

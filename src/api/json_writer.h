@@ -32,6 +32,10 @@ class JsonWriter {
   JsonWriter& id(std::string_view key, const Id& value);
   // `2026-11-23T21:05:00.123Z`, or null for 0.
   JsonWriter& time(std::string_view key, std::int64_t unix_ms);
+  // `value` as it is, which must be JSON.
+  JsonWriter& raw(std::string_view key, std::string_view value);
+  // An element of an array.
+  JsonWriter& item(std::string_view value);
 
  private:
   void key(std::string_view name);

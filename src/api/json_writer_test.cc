@@ -12,8 +12,17 @@ TEST(JsonWriterTest, SetsTheCommas) {
   JsonWriter json(out);
   json.open_object().open_object("a").close_object().number("b", -12).boolean("c", true).null("d");
   json.open_array("e").open_object().text("f", "g").close_object().open_object().close_object().close_array();
-  json.open_array("h").close_array().boolean("i", false).close_object();
-  EXPECT_EQ(out, R"({"a":{},"b":-12,"c":true,"d":null,"e":[{"f":"g"},{}],"h":[],"i":false})");
+  json.open_array("h").close_array().open_array("i").item("j\"").item("k").close_array();
+  json.boolean("l", false).close_object();
+  EXPECT_EQ(out, R"({"a":{},"b":-12,"c":true,"d":null,"e":[{"f":"g"},{}],"h":[],"i":["j\"","k"],"l":false})");
+}
+
+TEST(JsonWriterTest, ItemsAndRawJson) {
+  std::string out;
+  JsonWriter json(out);
+  json.open_object().open_array("names").item("a").item("\"").close_array();
+  json.raw("policy", R"({"b":[]})").number("n", 1).close_object();
+  EXPECT_EQ(out, R"({"names":["a","\""],"policy":{"b":[]},"n":1})");
 }
 
 TEST(JsonWriterTest, WritesIdsAndTimes) {

@@ -1,9 +1,14 @@
 #include "api/routes.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
+#include "api/audit.h"
+#include "api/auth.h"
+#include "api/error_form.h"
+#include "api/limits.h"
 #include "api/reads.h"
 
 namespace drover::api {
@@ -21,38 +26,97 @@ bool is_json(std::string_view content_type) {
   return rest.empty() || rest.front() == ';' || rest.front() == ' ';
 }
 
-Checked<identity::Principal> let_in(const Services& services, const http::Request& request, Access access,
-                                    Needs needs) {
-  Checked<identity::Principal> who = admit(request, services.identity, access);
-  if (!who || needs != Needs::kRoom) return who;
-  if (auto room = services.engine.may_accept(who->project); !room)
-    return tl::unexpected(refusal_of(room.error()));
-  return who;
+// Whoever cannot be given room need not send a body, or have it parsed.
+Checked<> has_room(const Services& services, std::int64_t project, Needs needs) {
+  if (needs != Needs::kRoom) return {};
+  if (auto room = services.engine.may_accept(project); !room) return tl::unexpected(refusal_of(room.error()));
+  return {};
 }
+
+// What stands between a route's requests and its handler.
+struct Gate {
+  Services& services;
+  Access access;
+  Needs needs;
+  Handler handler;
+  bool change;
+
+  std::optional<http::Response> refuse_early(const http::Request& request) const {
+    const auto admitted = admit(request, services.identity, access, Body::kStillToCome);
+    if (!admitted) {
+      http::Response response = refuse(request, admitted.error().why);
+      services.audit.refused_early(request, response, admitted.error().who, access.name);
+      return response;
+    }
+    if (admitted->who == nullptr) return std::nullopt;
+    if (is_limited(*admitted)) {
+      if (const auto rate = services.limits.look(*admitted->who); !rate) return refuse(request, rate.error());
+    }
+    if (const auto room = has_room(services, admitted->who->project, needs); !room)
+      return refuse(request, room.error());
+    return std::nullopt;
+  }
+
+  void handle(const http::Request& request, const http::Responder& respond) const {
+    auto admitted = admit(request, services.identity, access, Body::kHere);
+    if (!admitted) {
+      services.audit.follow(request, respond, std::move(admitted.error().who), access.name,
+                            Audit::Enters::kRefusals);
+      return respond(refuse(request, admitted.error().why));
+    }
+    if (is_limited(*admitted)) {
+      if (const auto rate = services.limits.take(*admitted->who); !rate)
+        return respond(refuse(request, rate.error()));
+    }
+    Caller caller{std::move(admitted->who), nullptr};
+    if (const auto room = has_room(services, caller.project(), needs); !room)
+      return respond(refuse(request, room.error()));
+    if (is_followed(caller)) {
+      caller.note = services.audit.follow(request, respond, caller.who, access.name,
+                                          change ? Audit::Enters::kAll : Audit::Enters::kRefusals);
+      if (access.who == Access::Who::kAdministrator) caller.note->project = 0;
+    }
+    if (!request.body().empty() && !is_json(request.header("Content-Type").value_or("application/json"))) {
+      return respond(refuse(request, {415, code::kBadParameter, "Content-Type must be application/json"}));
+    }
+    if (needs != Needs::kTurn) return handler(services, request, respond, caller);
+    services.reads.enter(caller.project(), respond,
+                         [this, &request, respond, caller] { handler(services, request, respond, caller); });
+  }
+
+  bool is_limited(const Admitted& admitted) const {
+    return !admitted.own_user && access.who != Access::Who::kOpen;
+  }
+
+  // Queries of who was let in have nothing to be entered, unless the handler still judges.
+  bool is_followed(const Caller& caller) const {
+    if (change) return true;
+    switch (access.who) {
+      case Access::Who::kOpen:
+      case Access::Who::kProject:
+        return false;
+      case Access::Who::kProjectByInstance:
+        return caller.depends(access.action);
+      case Access::Who::kSignedIn:
+      case Access::Who::kAdministrator:
+      case Access::Who::kProjectOrAdministrator:
+        return true;
+    }
+    return true;
+  }
+};
 
 }  // namespace
 
 void Routes::add(http::Method method, std::string pattern, Access access, Handler handler, Needs needs,
                  http::RouteOptions options) {
   added_.push_back({method, pattern, access});
+  const auto gate =
+      std::make_shared<const Gate>(Gate{services_, access, needs, handler, access.is_change(method)});
   options.keep_body = needs == Needs::kTurn;
-  options.refuse_early = [&services = services_, access,
-                          needs](const http::Request& request) -> std::optional<http::Response> {
-    const Checked<identity::Principal> who = let_in(services, request, access, needs);
-    if (who) return std::nullopt;
-    return refuse(who.error());
-  };
-  const auto handle = [&services = services_, access, needs, handler](const http::Request& request,
-                                                                      const http::Responder& respond) {
-    const Checked<identity::Principal> who = let_in(services, request, access, needs);
-    if (!who) return respond(refuse(who.error()));
-    if (!request.body().empty() && !is_json(request.header("Content-Type").value_or("application/json"))) {
-      return respond(refuse({415, code::kBadParameter, "Content-Type must be application/json"}));
-    }
-    if (needs != Needs::kTurn) return handler(services, request, respond, *who);
-    services.reads.enter(who->project, respond, [&services, &request, respond, who = *who, handler] {
-      handler(services, request, respond, who);
-    });
+  options.refuse_early = [gate](const http::Request& request) { return gate->refuse_early(request); };
+  const auto handle = [gate](const http::Request& request, const http::Responder& respond) {
+    gate->handle(request, respond);
   };
   router_.add(method, std::move(pattern), handle, options);
 }

@@ -4,14 +4,16 @@
 #include <string>
 #include <vector>
 
-#include "api/auth.h"
+#include "api/access.h"
+#include "api/answer.h"
+#include "api/caller.h"
 #include "api/services.h"
 #include "http/router.h"
 
 namespace drover::api {
 
 // Runs on an HTTP thread, for who was admitted: must not block, nor throw.
-using Handler = void (*)(Services&, const http::Request&, const http::Responder&, const identity::Principal&);
+using Handler = void (*)(Services&, const http::Request&, const http::Responder&, const Caller&);
 
 // What a request needs before it is worth reading and carrying out.
 enum class Needs {

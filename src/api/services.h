@@ -17,6 +17,8 @@ class Registry;
 
 namespace drover::api {
 
+class Audit;
+class Limits;
 class Reads;
 class Waiting;
 
@@ -31,6 +33,8 @@ struct Services {
   Loop& loop;
   Waiting& waiting;
   Reads& reads;
+  Audit& audit;
+  Limits& limits;
   Millis sync_wait;                 // how long a sync-command waits for its jobs
   std::function<Result<>()> ready;  // whether this node takes requests, and if not why
 };

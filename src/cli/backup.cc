@@ -21,6 +21,7 @@
 #include "cli/paths.h"
 #include "cli/process.h"
 #include "cli/terminal.h"
+#include "identity/master_key.h"
 #include "store/sqlite/sqlite_backup.h"
 
 namespace drover::cli {
@@ -85,29 +86,41 @@ class PartialFolder {
   std::string destination_;
 };
 
-// The key's file and, if there is one, that of its public half. Read first, because it may be missing or of
-// no use.
+// The files of the keys. Read first, because they may be missing or of no use.
 struct KeyFiles {
-  std::string key;
-  std::optional<std::string> pub;
+  std::string adb;
+  std::optional<std::string> adb_pub;
+  std::optional<std::string> master;  // none before the first start with users
 };
 
-Result<KeyFiles> read_key(const Config& config) {
-  if (const auto key = adb::load_key(config.adb.key); !key) return fail(Errc::kRefused, key.error().message);
-  Result<std::string> bytes = read_whole_file(config.adb.key, kMaxKey);
-  if (!bytes) return Failure(bytes.error());
-  KeyFiles files{*std::move(bytes), std::nullopt};
+Result<std::optional<std::string>> read_if_there(const std::string& path) {
   std::error_code error;
-  if (!fs::exists(config.adb.key + ".pub", error)) return files;
-  Result<std::string> line = read_whole_file(config.adb.key + ".pub", kMaxKey);
-  if (!line) return Failure(line.error());
-  files.pub = *std::move(line);
-  return files;
+  if (!fs::exists(path, error)) return std::nullopt;
+  Result<std::string> bytes = read_whole_file(path, kMaxKey);
+  if (!bytes) return Failure(bytes.error());
+  return *std::move(bytes);
 }
 
-Result<> write_key(const KeyFiles& files, const std::string& folder) {
-  Result<> done = write_durably(folder + "/adbkey", files.key, 0600, IfThere::kFail);
-  if (done && files.pub) done = write_durably(folder + "/adbkey.pub", *files.pub, 0600, IfThere::kFail);
+Result<KeyFiles> read_keys(const Config& config) {
+  if (const auto key = adb::load_key(config.adb.key); !key) return fail(Errc::kRefused, key.error().message);
+  if (const auto key = identity::MasterKey::load(config.master_key()); !key) {
+    if (key.error().code != std::errc::no_such_file_or_directory)
+      return fail(Errc::kRefused, key.error().message);
+  }
+  Result<std::string> adb = read_whole_file(config.adb.key, kMaxKey);
+  if (!adb) return Failure(adb.error());
+  Result<std::optional<std::string>> pub = read_if_there(config.adb.key + ".pub");
+  if (!pub) return Failure(pub.error());
+  Result<std::optional<std::string>> master = read_if_there(config.master_key());
+  if (!master) return Failure(master.error());
+  return KeyFiles{*std::move(adb), *std::move(pub), *std::move(master)};
+}
+
+Result<> write_keys(const KeyFiles& files, const std::string& folder) {
+  Result<> done = write_durably(folder + "/adbkey", files.adb, 0600, IfThere::kFail);
+  if (done && files.adb_pub)
+    done = write_durably(folder + "/adbkey.pub", *files.adb_pub, 0600, IfThere::kFail);
+  if (done && files.master) done = write_durably(folder + "/masterkey", *files.master, 0600, IfThere::kFail);
   return done ? done : fail(Errc::kRefused, done.error().message);
 }
 
@@ -155,8 +168,8 @@ class Watcher {
 
 Result<store::BackupReport> copy_all(const Config& config, PartialFolder& folder, Watcher& watcher) {
   const std::string original = config.database();
-  const Result<KeyFiles> key = read_key(config);
-  if (!key) return Failure(key.error());
+  const Result<KeyFiles> keys = read_keys(config);
+  if (!keys) return Failure(keys.error());
   if (const Result<> room = check_space(original, folder.path()); !room) return Failure(room.error());
   auto report =
       store::back_up_sqlite(original, folder.path() + "/drover.db",
@@ -168,7 +181,7 @@ Result<store::BackupReport> copy_all(const Config& config, PartialFolder& folder
                                     "\n`drover doctor --data-dir " + config.data_dir +
                                     "` says what is wrong; nothing was left behind");
   }
-  const auto finished = write_key(*key, folder.path())
+  const auto finished = write_keys(*keys, folder.path())
                             .and_then([&] { return give_to_owner_of(original, folder.path()); })
                             .and_then([&] { return folder.publish(); });
   if (!finished) return Failure(finished.error());

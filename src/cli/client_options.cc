@@ -23,6 +23,20 @@ Result<Endpoint> local_endpoint(const ClientOptions& options) {
   return endpoint;
 }
 
+Result<> add_trust(Endpoint& endpoint, const ClientOptions& options) {
+  if (!endpoint.tls) {
+    const bool meant =
+        !options.ca.empty() || !options.client_certificate.empty() || !options.client_key.empty();
+    if (!meant) return {};
+    return fail(Errc::kUsage, "--ca, --client-certificate and --client-key go with --server https:// only");
+  }
+  endpoint.ca = first_set(options.ca, "DROVER_CA");
+  endpoint.client_certificate = first_set(options.client_certificate, "DROVER_CLIENT_CERTIFICATE");
+  endpoint.client_key = first_set(options.client_key, "DROVER_CLIENT_KEY");
+  if (endpoint.client_certificate.empty() == endpoint.client_key.empty()) return {};
+  return fail(Errc::kUsage, "--client-certificate and --client-key go together");
+}
+
 }  // namespace
 
 Result<Client> make_client(const ClientOptions& options) {
@@ -40,6 +54,7 @@ Result<Client> make_client(const ClientOptions& options) {
                   "--project goes with the server's own socket only: with --server the token decides");
     }
     endpoint->token = first_set(options.token, "DROVER_TOKEN");
+    if (auto good = add_trust(*endpoint, options); !good) return Failure(good.error());
   }
   return Client(*std::move(endpoint));
 }

@@ -15,11 +15,14 @@ TEST(ServerUrl, ReadsHostAndPort) {
   EXPECT_EQ(parse_server_url("http://127.0.0.1:80/").value().name(), "http://127.0.0.1:80");
   EXPECT_EQ(parse_server_url("http://[::1]:9").value().name(), "http://[::1]:9");
   EXPECT_EQ(parse_server_url("http://[::1]").value().host, "::1");
+  EXPECT_EQ(parse_server_url("https://example.org/").value().name(), "https://example.org:8580");
+  EXPECT_TRUE(parse_server_url("https://example.org").value().tls);
+  EXPECT_FALSE(parse_server_url("http://example.org").value().tls);
 }
 
 TEST(ServerUrl, RefusesWhatItCannotReach) {
   for (const char* url : {"", "example.org", "http://", "http://a:", "http://a:x", "http://a/b",
-                          "http://[::1", "http://[::1]x9", "https://a", "http://a:123456"}) {
+                          "http://[::1", "http://[::1]x9", "https://", "http://a:123456"}) {
     const Result<Endpoint> endpoint = parse_server_url(url);
     ASSERT_FALSE(endpoint) << url;
     EXPECT_EQ(endpoint.error().code, Errc::kUsage);

@@ -15,14 +15,17 @@ class Client;
 
 // Of every command that talks to a server.
 struct ClientOptions {
-  std::string server;  // http://HOST:PORT; empty: the Unix socket in the data folder
+  std::string server;  // https://HOST:PORT; empty: the Unix socket in the data folder
   std::string token;
+  std::string ca;  // with https://
+  std::string client_certificate;
+  std::string client_key;
   std::string project;   // over the socket; empty: default
   std::string data_dir;  // empty: as configured
   std::string config;    // a drover.toml to take the data folder from
   bool json = false;
 };
-// Flags, then DROVER_SERVER, DROVER_TOKEN and DROVER_PROJECT, then the configured data folder.
+// Flags, then DROVER_SERVER and its like, then the configured data folder.
 Result<Client> make_client(const ClientOptions& options);
 
 struct RunOptions {
@@ -53,6 +56,7 @@ struct InstanceOptions {
   ClientOptions client;
   std::string name;
   std::string address;
+  std::vector<std::string> labels;  // as "key=value"
   std::string file;
   std::string state;
   std::vector<std::string> names;
@@ -61,25 +65,6 @@ int list_instances(const InstanceOptions& options);
 int add_instance(const InstanceOptions& options);
 int import_instances(const InstanceOptions& options);
 int remove_instances(const InstanceOptions& options);
-
-struct ProjectOptions {
-  ClientOptions client;
-  std::string name;
-  bool koophone_commands_only = false;
-};
-int list_projects(const ProjectOptions& options);
-int create_project(const ProjectOptions& options);
-
-struct TokenOptions {
-  ClientOptions client;
-  std::string project;
-  std::string role = "readonly";
-  Seconds expires{86'400};
-  std::string id;
-};
-int list_tokens(const TokenOptions& options);
-int create_token(const TokenOptions& options);
-int revoke_token(const TokenOptions& options);
 
 struct ServeOptions {
   std::string config;

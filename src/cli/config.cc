@@ -1,5 +1,6 @@
 #include "cli/config.h"
 
+#include <arpa/inet.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -17,8 +18,10 @@ constexpr std::size_t kMaxFile = std::size_t{1} << 20;
 constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un
 
 // What the client commands and scripts read from the environment, besides the settings.
-constexpr std::string_view kOtherVariables[] = {"DROVER_CONFIG", "DROVER_SERVER", "DROVER_TOKEN",
-                                                "DROVER_PROJECT"};
+constexpr std::string_view kOtherVariables[] = {"DROVER_CONFIG",    "DROVER_SERVER",
+                                                "DROVER_TOKEN",     "DROVER_PROJECT",
+                                                "DROVER_CA",        "DROVER_CLIENT_CERTIFICATE",
+                                                "DROVER_CLIENT_KEY"};
 
 bool is_section(std::string_view name) {
   const std::string prefix = std::string(name) + ".";
@@ -165,6 +168,34 @@ void read_flags(const std::map<std::string, std::string>& flags, LoadedConfig& i
   }
 }
 
+bool is_loopback(const std::string& address) {
+  in_addr v4{};
+  in6_addr v6{};
+  if (::inet_pton(AF_INET, address.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+  return ::inet_pton(AF_INET6, address.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+// Settings of which each is good, and that are not good together.
+void check_transport(const Config::Http& http, LoadedConfig& into, std::string& wrong) {
+  if (http.tls_certificate.empty() != http.tls_key.empty()) {
+    const bool key = http.tls_certificate.empty();
+    complain_to(wrong, std::string(key ? "http.tls_key" : "http.tls_certificate") + ": needs " +
+                           (key ? "http.tls_certificate" : "http.tls_key") + " as well");
+  } else if (!http.tls_client_ca.empty() && !http.tls()) {
+    complain_to(wrong, "http.tls_client_ca: needs http.tls_certificate and http.tls_key as well");
+  }
+  if (http.tls() || is_loopback(http.address)) return;
+  const std::string what = "http.address " + http.address +
+                           " is not loopback, and without TLS tokens and phones' answers travel in clear";
+  if (http.allow_plaintext) {
+    into.warnings.push_back(what);
+  } else {
+    complain_to(wrong, what +
+                           ": set http.tls_certificate and http.tls_key, or stay on loopback behind a proxy "
+                           "that speaks TLS, or set http.allow_plaintext = true");
+  }
+}
+
 }  // namespace
 
 std::vector<ConfigKey> config_keys() {
@@ -192,6 +223,7 @@ Result<LoadedConfig> load_config(const ConfigSources& sources) {
     complain_to(wrong, "data_dir: too long for the Unix socket in it, whose path may have " +
                            std::to_string(kMaxSocketPath) + " bytes: " + config.socket());
   }
+  check_transport(config.http, loaded, wrong);
   if (!wrong.empty()) return fail(Errc::kUsage, wrong);
   return loaded;
 }

@@ -21,10 +21,16 @@ struct Config {
   struct Http {
     std::string address = "127.0.0.1";
     std::int64_t port = 8580;
+    std::string tls_certificate;  // this and the key: both or none
+    std::string tls_key;
+    std::string tls_client_ca;
+    bool allow_plaintext = false;
     std::int64_t threads = 1;
     bool access_log = true;
     std::int64_t max_connections = 0;  // 0: 10,000, at most a quarter of the descriptors
     std::int64_t memory = std::int64_t{512} << 20;
+
+    bool tls() const { return !tls_certificate.empty(); }
   } http;
 
   struct Adb {
@@ -43,7 +49,18 @@ struct Config {
   struct Retention {
     std::int64_t days = 30;
     std::int64_t jobs = 10'000'000;
+    std::int64_t audit_days = 180;
   } retention;
+
+  struct Limits {
+    std::int64_t project_rate = 10'000;
+    std::int64_t user_rate = 5'000;
+  } limits;
+
+  struct Auth {
+    std::string admin_password_file;  // empty: the first administrator's password is made and shown
+    std::int64_t session_lifetime_s = 86'400;
+  } auth;
 
   std::int64_t drain_timeout_s = 60;
 
@@ -52,6 +69,7 @@ struct Config {
     std::string format = "text";
   } log;
 
+  std::string master_key() const { return data_dir + "/masterkey"; }
   std::string database() const { return data_dir + "/drover.db"; }
   std::string socket() const { return data_dir + "/drover.sock"; }
 };
@@ -77,7 +95,7 @@ struct LoadedConfig {
   Config config;
   std::map<std::string, std::string>
       origins;                        // "http.port" -> "drover.toml:3"; keys at their default are left out
-  std::vector<std::string> warnings;  // DROVER_ variables that mean nothing
+  std::vector<std::string> warnings;  // DROVER_ variables that mean nothing, and what is not safe
 };
 
 // kUsage names every wrong key and value, a line each: where it stands, what it is, which rule it breaks.

@@ -20,11 +20,26 @@ constexpr std::array kSettings{
     Setting{"drain_timeout_s", "seconds that running jobs may take to end when the server stops",
             [](Config& c) -> Slot { return &c.drain_timeout_s; }, 0, 86'400},
     Setting{.name = "http.address",
-            .help = "IP address to listen on; there is no TLS, so keep it on loopback or behind a proxy",
+            .help = "IP address to listen on; any but loopback needs TLS",
             .slot = [](Config& c) -> Slot { return &c.http.address; },
             .ip_address = true},
     Setting{"http.port", "TCP port; 0: any free one", [](Config& c) -> Slot { return &c.http.port; }, 0,
             65'535},
+    Setting{.name = "http.tls_certificate",
+            .help = "PEM file: certificate for https, then those that signed it; read again when it changes",
+            .slot = [](Config& c) -> Slot { return &c.http.tls_certificate; },
+            .may_be_empty = true},
+    Setting{.name = "http.tls_key",
+            .help = "PEM file: the certificate's private key, mode 0600",
+            .slot = [](Config& c) -> Slot { return &c.http.tls_key; },
+            .may_be_empty = true},
+    Setting{.name = "http.tls_client_ca",
+            .help = "PEM file: if set, clients over TCP must present a certificate signed by one of these",
+            .slot = [](Config& c) -> Slot { return &c.http.tls_client_ca; },
+            .may_be_empty = true},
+    Setting{"http.allow_plaintext",
+            "listen without TLS where others can read along: tokens and answers travel in clear",
+            [](Config& c) -> Slot { return &c.http.allow_plaintext; }},
     Setting{"http.threads", "threads that read requests and write answers",
             [](Config& c) -> Slot { return &c.http.threads; }, 1, 64},
     Setting{"http.access_log", "log a line for each request",
@@ -38,6 +53,12 @@ constexpr std::array kSettings{
     Setting{"adb.key",
             "private RSA key by which phones know Drover, made if missing; default: adbkey in data_dir",
             [](Config& c) -> Slot { return &c.adb.key; }},
+    Setting{.name = "auth.admin_password_file",
+            .help = "file whose first line is the first user's password; without it one is made and shown",
+            .slot = [](Config& c) -> Slot { return &c.auth.admin_password_file; },
+            .may_be_empty = true},
+    Setting{"auth.session_lifetime_s", "seconds that a login is good for",
+            [](Config& c) -> Slot { return &c.auth.session_lifetime_s; }, 60, 30 * 86'400},
     Setting{"jobs.max_output", "bytes kept of one job's output; beyond that its head and tail",
             [](Config& c) -> Slot { return &c.jobs.max_output; }, 1'024, std::int64_t{1} << 30},
     Setting{"jobs.output_memory", "bytes of memory for the output of all jobs that run or are not stored yet",
@@ -52,10 +73,17 @@ constexpr std::array kSettings{
     Setting{"jobs.cache_bytes",
             "bytes of memory for finished tasks, so that they are answered without the disk",
             [](Config& c) -> Slot { return &c.jobs.cache_bytes; }, 0, kTebi},
+    Setting{"limits.project_rate",
+            "requests a second of one project, a second's worth at once; beyond that 429. 0: no limit",
+            [](Config& c) -> Slot { return &c.limits.project_rate; }, 0, 1'000'000},
+    Setting{"limits.user_rate", "the same for one user, or one token",
+            [](Config& c) -> Slot { return &c.limits.user_rate; }, 0, 1'000'000},
     Setting{"retention.days", "days that finished tasks are kept",
             [](Config& c) -> Slot { return &c.retention.days; }, 1, 36'500},
     Setting{"retention.jobs", "jobs that are kept; beyond that the oldest finished tasks go first",
             [](Config& c) -> Slot { return &c.retention.jobs; }, 1'000, 1'000'000'000'000},
+    Setting{"retention.audit_days", "days that entries of the audit log are kept",
+            [](Config& c) -> Slot { return &c.retention.audit_days; }, 1, 36'500},
     Setting{.name = "log.level",
             .help = "what is logged to standard error",
             .slot = [](Config& c) -> Slot { return &c.log.level; },
@@ -83,7 +111,8 @@ bool is_ip_address(const std::string& text) {
 }
 
 bool obeys(const Setting& setting, const std::string& text) {
-  if (text.empty() || text.find('\0') != std::string::npos) return false;
+  if (text.find('\0') != std::string::npos) return false;
+  if (text.empty()) return setting.may_be_empty;
   if (setting.ip_address) return is_ip_address(text);
   if (setting.choices.empty()) return true;
   const std::vector<std::string_view> words = words_of(setting.choices);
@@ -144,7 +173,7 @@ std::string rule_of(const Setting& setting) {
     return "a whole number from " + std::to_string(setting.min) + " to " + std::to_string(setting.max);
   }
   if (setting.ip_address) return "an IPv4 or IPv6 address";
-  if (setting.choices.empty()) return "a text that is not empty";
+  if (setting.choices.empty()) return setting.may_be_empty ? "a text" : "a text that is not empty";
   std::string rule = "one of";
   for (const std::string_view word : words_of(setting.choices)) rule.append(" \"").append(word).append("\"");
   return rule;

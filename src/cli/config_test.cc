@@ -57,7 +57,8 @@ TEST_F(ConfigTest, DefaultsStandWithoutAnySource) {
 TEST_F(ConfigTest, EveryKeyCanBeSetInTheFile) {
   write(R"(data_dir = "/srv/drover"
 drain_timeout_s = 5
-http = { address = "::1", port = 0, threads = 2, access_log = false, max_connections = 3, memory = 2097152 }
+http = { address = "::1", port = 0, threads = 2, access_log = false, max_connections = 3, memory = 2097152, )"
+        R"(tls_certificate = "/srv/c", tls_key = "/srv/k", tls_client_ca = "/srv/a", allow_plaintext = true }
 adb.key = "/srv/key"
 [jobs]
 max_output = 2048
@@ -69,9 +70,16 @@ cache_bytes = 0
 [retention]
 days = 1
 jobs = 1000
+audit_days = 2
 [log]
 level = "debug"
 format = "json"
+[auth]
+admin_password_file = "/srv/password"
+session_lifetime_s = 60
+[limits]
+project_rate = 5
+user_rate = 0
 )");
   const Result<LoadedConfig> loaded = load_config(sources_);
   ASSERT_TRUE(loaded) << loaded.error().message;
@@ -81,6 +89,10 @@ format = "json"
   EXPECT_EQ(loaded->config.http.port, 0);
   EXPECT_EQ(loaded->config.http.threads, 2);
   EXPECT_FALSE(loaded->config.http.access_log);
+  EXPECT_EQ(loaded->config.http.tls_certificate, "/srv/c");
+  EXPECT_EQ(loaded->config.http.tls_key, "/srv/k");
+  EXPECT_EQ(loaded->config.http.tls_client_ca, "/srv/a");
+  EXPECT_TRUE(loaded->config.http.allow_plaintext);
   EXPECT_EQ(loaded->config.adb.key, "/srv/key");
   EXPECT_EQ(loaded->config.jobs.max_output, 2048);
   EXPECT_EQ(loaded->config.jobs.output_memory, 1048576);
@@ -92,8 +104,13 @@ format = "json"
   EXPECT_EQ(loaded->config.jobs.cache_bytes, 0);
   EXPECT_EQ(loaded->config.retention.days, 1);
   EXPECT_EQ(loaded->config.retention.jobs, 1000);
+  EXPECT_EQ(loaded->config.retention.audit_days, 2);
   EXPECT_EQ(loaded->config.log.level, "debug");
   EXPECT_EQ(loaded->config.log.format, "json");
+  EXPECT_EQ(loaded->config.auth.admin_password_file, "/srv/password");
+  EXPECT_EQ(loaded->config.auth.session_lifetime_s, 60);
+  EXPECT_EQ(loaded->config.limits.project_rate, 5);
+  EXPECT_EQ(loaded->config.limits.user_rate, 0);
   EXPECT_EQ(loaded->origins.size(), config_keys().size());
   EXPECT_EQ(loaded->origins.at("jobs.max_queued"), sources_.file + ":8");
 }
@@ -190,6 +207,45 @@ TEST_F(ConfigTest, VariablesOfOthersAreOnlyMentioned) {
   const Result<LoadedConfig> loaded = load_config(sources_);
   ASSERT_TRUE(loaded);
   EXPECT_THAT(loaded->warnings, ElementsAre(HasSubstr("DROVER_SERVICE_HOST")));
+}
+
+TEST_F(ConfigTest, WithoutTlsOnlyLoopbackIsListenedOn) {
+  for (const char* address : {"127.0.0.1", "127.9.9.9", "::1", "0:0:0:0:0:0:0:1"}) {
+    sources_.flags = {{"http.address", address}};
+    const Result<LoadedConfig> loaded = load_config(sources_);
+    ASSERT_TRUE(loaded) << address;
+    EXPECT_TRUE(loaded->warnings.empty()) << address;
+  }
+  for (const char* address : {"0.0.0.0", "192.0.2.1", "1.127.0.0", "::", "2001:db8::1"}) {
+    sources_.flags = {{"http.address", address}};
+    const Result<LoadedConfig> refused = load_config(sources_);
+    ASSERT_FALSE(refused) << address;
+    for (const char* way : {address, "http.tls_certificate", "http.tls_key", "proxy", "http.allow_plaintext"})
+      EXPECT_THAT(refused.error().message, HasSubstr(way));
+
+    sources_.flags["http.allow_plaintext"] = "true";
+    const Result<LoadedConfig> warned = load_config(sources_);
+    ASSERT_TRUE(warned) << address;
+    EXPECT_THAT(warned->warnings, ElementsAre(HasSubstr("travel in clear")));
+
+    sources_.flags = {{"http.address", address}, {"http.tls_certificate", "c"}, {"http.tls_key", "k"}};
+    const Result<LoadedConfig> secured = load_config(sources_);
+    ASSERT_TRUE(secured) << address;
+    EXPECT_TRUE(secured->warnings.empty());
+  }
+}
+
+TEST_F(ConfigTest, SettingsOfTlsGoTogether) {
+  const auto wrong_with = [&](std::map<std::string, std::string> flags) {
+    sources_.flags = std::move(flags);
+    const Result<LoadedConfig> loaded = load_config(sources_);
+    return loaded ? "" : loaded.error().message;
+  };
+  EXPECT_EQ(wrong_with({{"http.tls_key", "k"}}), "http.tls_key: needs http.tls_certificate as well");
+  EXPECT_EQ(wrong_with({{"http.tls_certificate", "c"}}), "http.tls_certificate: needs http.tls_key as well");
+  EXPECT_EQ(wrong_with({{"http.tls_client_ca", "a"}}),
+            "http.tls_client_ca: needs http.tls_certificate and http.tls_key as well");
+  EXPECT_EQ(wrong_with({{"http.tls_key", ""}}), "");
 }
 
 TEST_F(ConfigTest, ADataFolderTooLongForTheSocketIsRefused) {

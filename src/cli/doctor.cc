@@ -116,9 +116,11 @@ int examine(const DoctorOptions& options) {
   if (!is_there) return report.end();
   report.add(check_disk(config));
   report.add(check_key(config));
+  if (config.http.tls()) report.add(check_certificate(config));
   store::CheckReport database =
       store::check_sqlite({.path = config.database(), .full = options.full, .now_ms = Clock().unix_ms()});
   report.add(std::move(database.findings));
+  report.add(check_master_key(config, database));
   report.add(check_descriptors(config, database));
   return report.end();
 }

@@ -16,7 +16,11 @@
 #include <sstream>
 
 #include "adb/key.h"
+#include "base/clock.h"
 #include "cli/node.h"
+#include "http/certificate.h"
+#include "identity/master_key.h"
+#include "identity/sealed_key.h"
 
 namespace drover::cli {
 namespace {
@@ -26,6 +30,8 @@ using store::Verdict;
 
 constexpr std::uint64_t kNoRoom = std::uint64_t{64} << 20;
 constexpr std::uint64_t kLittleRoom = std::uint64_t{1} << 30;
+constexpr std::int64_t kRenewalDays = 14;
+constexpr std::size_t kShownKeys = 10;
 
 Finding fine(const char* check, std::string message) { return {check, Verdict::kOk, std::move(message), {}}; }
 
@@ -134,7 +140,8 @@ std::vector<Finding> check_folder(const Config& config) {
   std::vector<Finding> findings{fine("folder", folder + ", of " + user_name(status.st_uid))};
   // The folder itself, where this is a link to it.
   look_at_file(folder + "/.", 0700, status.st_uid, findings);
-  for (const char* name : {"drover.db", "drover.db-wal", "drover.db-shm", "drover.db.lock", "drover.sock"})
+  for (const char* name :
+       {"drover.db", "drover.db-wal", "drover.db-shm", "drover.db.lock", "drover.sock", "masterkey"})
     look_at_file(folder + "/" + name, 0600, status.st_uid, findings);
   return findings;
 }
@@ -180,6 +187,51 @@ Finding check_key(const Config& config) {
             "Put it back from a backup. Without it every phone has to be told to trust a new one."};
   }
   return fine("key", config.adb.key);
+}
+
+Finding check_master_key(const Config& config, const store::CheckReport& report) {
+  const std::string path = config.master_key();
+  const std::string keys = std::to_string(report.identities.keys.size()) + " access keys";
+  const auto master = identity::MasterKey::load(path);
+  const bool missing = !master && master.error().code == std::errc::no_such_file_or_directory;
+  if (missing && report.identities.keys.empty()) {
+    return {"masterkey", Verdict::kWarning, path + " is not there",
+            "The next start makes a new one. Who has logged in before has to log in again."};
+  }
+  if (!master) {
+    return {
+        "masterkey", Verdict::kFailure,
+        missing ? path + " is not there, and " + keys + " are sealed with it" : master.error().message,
+        "Put it back from a backup before the next start, which would make a new one. Without it no access "
+        "key\n"
+        "signs anything: remove them (`drover keys remove`) and make new ones."};
+  }
+  const std::vector<std::string> closed = identity::closed_keys(report.identities, *master);
+  if (closed.empty()) return fine("masterkey", path + ", which opens " + keys);
+  std::string names;
+  for (std::size_t i = 0; i < std::min(closed.size(), kShownKeys); ++i) names += " " + closed[i];
+  if (closed.size() > kShownKeys) names += " ...";
+  return {
+      "masterkey", Verdict::kFailure,
+      path + " does not open " + std::to_string(closed.size()) + " of " + keys + ":" + names,
+      "Put back the one that they were made with, from a backup; or remove these keys (`drover keys remove`) "
+      "and\n"
+      "make new ones. Until then they sign nothing."};
+}
+
+Finding check_certificate(const Config& config) {
+  const auto loaded =
+      http::Certificate::load({config.http.tls_certificate, config.http.tls_key, config.http.tls_client_ca});
+  if (!loaded) {
+    return {"certificate", Verdict::kFailure, loaded.error().message,
+            "A start is refused with these; a running server goes on with what it has read before."};
+  }
+  const std::int64_t left_s = (*loaded)->expires_s() - Clock().unix_ms() / 1000;
+  const std::string message =
+      config.http.tls_certificate + ", valid until " + format_utc((*loaded)->expires_s() * 1000);
+  if (left_s > kRenewalDays * 24 * 3600) return fine("certificate", message);
+  return {"certificate", Verdict::kWarning, message,
+          "Put a new one in its place; a running server takes it by itself."};
 }
 
 Finding check_descriptors(const Config& config, const store::CheckReport& report) {

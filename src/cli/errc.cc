@@ -18,6 +18,8 @@ class Category final : public std::error_category {
         return "no Drover server answers";
       case Errc::kRefused:
         return "the server refuses";
+      case Errc::kMissing:
+        return "the server does not have it";
     }
     return "unknown error";
   }
@@ -36,7 +38,7 @@ int show_error(const Error& error) {
   const Terminal terminal = Terminal::of(stderr);
   std::fprintf(stderr, "%s %s\n", terminal.paint(Colour::kRed, "drover:").c_str(),
                printable(error.message).c_str());
-  return error.code == Errc::kRefused ? kExitNotAll : kExitUsage;
+  return error.code == Errc::kRefused || error.code == Errc::kMissing ? kExitNotAll : kExitUsage;
 }
 
 }  // namespace drover::cli

@@ -11,6 +11,7 @@ enum class Errc {
   kUsage = 1,    // a wrong argument, setting or file: exit code 2
   kUnreachable,  // no server answers: exit code 2
   kRefused,      // the server said no: exit code 1
+  kMissing,      // the server does not have it: exit code 1
 };
 
 std::error_code make_error_code(Errc code);

@@ -21,15 +21,17 @@ class Collector {
     return fail(Errc::kUsage, file_ + ":" + std::to_string(line) + ": " + what);
   }
 
-  Result<> add(std::size_t line, std::string_view id, std::string_view address) {
+  Result<> add(std::size_t line, std::string_view id, std::string_view address,
+               Result<std::optional<Labels>> labels) {
     const std::string shown = "instance_id \"" + std::string(id.substr(0, 80)) + "\"";
     if (!fleet::is_instance_id(id)) return wrong(line, shown + ": must be 1 to 32 of A-Z a-z 0-9 _ -");
     if (!fleet::parse_address(address)) {
       return wrong(line, "address \"" + std::string(address.substr(0, 200)) + "\": must be adb://HOST:PORT");
     }
+    if (!labels) return wrong(line, labels.error().message);
     const auto [at, fresh] = lines_.try_emplace(std::string(id), line);
     if (!fresh) return wrong(line, shown + ": is on line " + std::to_string(at->second) + " already");
-    instances_.push_back({std::string(id), std::string(address)});
+    instances_.push_back({std::string(id), std::string(address), *std::move(labels)});
     return {};
   }
 
@@ -41,8 +43,7 @@ class Collector {
   std::vector<NewInstance> instances_;
 };
 
-// A CSV field without the spaces and the quotes around it. Neither ids nor addresses can contain a quote or a
-// comma.
+// A CSV field without the spaces and the quotes around it. None can contain a quote or a comma.
 std::string_view bare(std::string_view field) {
   const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
   while (!field.empty() && is_space(field.front())) field.remove_prefix(1);
@@ -50,6 +51,31 @@ std::string_view bare(std::string_view field) {
   if (field.size() >= 2 && field.front() == '"' && field.back() == '"')
     field = field.substr(1, field.size() - 2);
   return field;
+}
+
+// The fields of a row. Four for a row that has more.
+std::vector<std::string_view> fields_of(std::string_view row) {
+  std::vector<std::string_view> fields;
+  while (fields.size() < 3) {
+    const std::size_t comma = row.find(',');
+    fields.push_back(bare(row.substr(0, comma)));
+    if (comma == std::string_view::npos) return fields;
+    row.remove_prefix(comma + 1);
+  }
+  fields.push_back(row);
+  return fields;
+}
+
+// A third field gives all labels, and none if it is empty; without it, labels are not spoken of.
+Result<std::optional<Labels>> labels_of(const std::vector<std::string_view>& fields) {
+  if (fields.size() < 3) return std::nullopt;
+  Result<Labels> labels = parse_label_list(fields[2]);
+  if (!labels) return Failure(labels.error());
+  return *std::move(labels);
+}
+
+bool is_header(const std::vector<std::string_view>& fields) {
+  return fields[0] == "instance_id" && fields[1] == "address" && (fields.size() < 3 || fields[2] == "labels");
 }
 
 Result<std::vector<NewInstance>> parse_csv(std::string_view text, const std::string& file) {
@@ -60,15 +86,13 @@ Result<std::vector<NewInstance>> parse_csv(std::string_view text, const std::str
     const std::string_view row = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (bare(row).empty()) continue;
-    const std::size_t comma = row.find(',');
-    if (comma == std::string_view::npos || row.find(',', comma + 1) != std::string_view::npos) {
-      return collector.wrong(line, "must be two fields: instance_id,address");
+    const std::vector<std::string_view> fields = fields_of(row);
+    if (fields.size() < 2 || fields.size() > 3) {
+      return collector.wrong(line, "must be two or three fields: instance_id,address,labels");
     }
-    const std::string_view id = bare(row.substr(0, comma));
-    const std::string_view address = bare(row.substr(comma + 1));
-    const bool header = std::exchange(first, false) && id == "instance_id" && address == "address";
-    if (header) continue;
-    if (const Result<> added = collector.add(line, id, address); !added) return Failure(added.error());
+    if (std::exchange(first, false) && is_header(fields)) continue;
+    const Result<> added = collector.add(line, fields[0], fields[1], labels_of(fields));
+    if (!added) return Failure(added.error());
   }
   return collector.take();
 }
@@ -112,6 +136,21 @@ std::string_view text_member(const json::object& object, std::string_view name) 
   return value->get_string();
 }
 
+Result<std::optional<Labels>> labels_of(const json::object& object) {
+  const json::value* const value = object.if_contains("labels");
+  if (value == nullptr) return std::nullopt;
+  const json::object* const members = value->if_object();
+  if (members == nullptr) return fail(Errc::kUsage, "labels must be an object of texts");
+  Labels labels;
+  for (const auto& [key, text] : *members) {
+    if (!text.is_string()) return fail(Errc::kUsage, "label \"" + std::string(key) + "\": must be text");
+    std::string label(key);
+    label.append("=").append(text.get_string());
+    if (const Result<> added = add_label(label, labels); !added) return Failure(added.error());
+  }
+  return labels;
+}
+
 Result<std::vector<NewInstance>> take_elements(const json::array& array,
                                                const std::vector<std::size_t>& lines,
                                                const std::string& file) {
@@ -119,8 +158,8 @@ Result<std::vector<NewInstance>> take_elements(const json::array& array,
   for (std::size_t i = 0; i < array.size(); ++i) {
     const json::object* const object = array[i].if_object();
     if (object == nullptr) return collector.wrong(lines[i], "must be an object with instance_id and address");
-    const Result<> added =
-        collector.add(lines[i], text_member(*object, "instance_id"), text_member(*object, "address"));
+    const Result<> added = collector.add(lines[i], text_member(*object, "instance_id"),
+                                         text_member(*object, "address"), labels_of(*object));
     if (!added) return Failure(added.error());
   }
   return collector.take();

@@ -10,7 +10,13 @@ std::string read(const std::string& text) {
   const Result<std::vector<NewInstance>> instances = parse_instances(text, "f");
   if (!instances) return instances.error().message;
   std::string all;
-  for (const NewInstance& instance : *instances) all += instance.instance_id + " " + instance.address + ";";
+  for (const NewInstance& instance : *instances) {
+    all += instance.instance_id + " " + instance.address;
+    for (const auto& [key, value] : instance.labels.value_or(Labels{{"not", "given"}})) {
+      if (key != "not") all += " " + key + "=" + value;
+    }
+    all += ";";
+  }
   return all;
 }
 
@@ -33,10 +39,30 @@ TEST(ImportCsv, NamesTheLineOfWhatIsWrong) {
   EXPECT_EQ(read("instance_id,address\n\np 1,adb://10.0.0.1:5555\n"),
             "f:3: instance_id \"p 1\": must be 1 to 32 of A-Z a-z 0-9 _ -");
   EXPECT_EQ(read("p1,10.0.0.1:5555\n"), "f:1: address \"10.0.0.1:5555\": must be adb://HOST:PORT");
-  EXPECT_EQ(read("p1,adb://10.0.0.1:5555\np2\n"), "f:2: must be two fields: instance_id,address");
-  EXPECT_EQ(read("p1,adb://10.0.0.1:5555,x\n"), "f:1: must be two fields: instance_id,address");
+  EXPECT_EQ(read("p1,adb://10.0.0.1:5555\np2\n"),
+            "f:2: must be two or three fields: instance_id,address,labels");
+  EXPECT_EQ(read("p1,adb://10.0.0.1:5555,a=b,x\n"),
+            "f:1: must be two or three fields: instance_id,address,labels");
+  EXPECT_EQ(read("p1,adb://10.0.0.1:5555,x\n"),
+            "f:1: label \"x\": must be KEY=VALUE, both 1 to 64 of A-Z a-z 0-9 _ . -");
   EXPECT_EQ(read("p1,adb://10.0.0.1:1\np2,adb://10.0.0.1:2\np1,adb://10.0.0.1:3\n"),
             "f:3: instance_id \"p1\": is on line 1 already");
+}
+
+TEST(ImportCsv, ReadsLabels) {
+  EXPECT_EQ(
+      read("instance_id,address,labels\np1,adb://10.0.0.1:1,\"rack=7;team=blue\"\np2,adb://10.0.0.1:2,\n"),
+      "p1 adb://10.0.0.1:1 rack=7 team=blue;p2 adb://10.0.0.1:2;");
+  EXPECT_EQ(read("p1,adb://10.0.0.1:1,a=1;a=2\n"), "f:1: label \"a=2\": that key is there already");
+}
+
+// Who says nothing of labels keeps them; who says "none" takes them away.
+TEST(Import, NoLabelsAreNotTheSameAsNothingSaidOfThem) {
+  const auto labels = [](const char* text) { return parse_instances(text, "f").value().front().labels; };
+  EXPECT_EQ(labels("p1,adb://10.0.0.1:1\n"), std::nullopt);
+  EXPECT_EQ(labels("p1,adb://10.0.0.1:1,\n"), Labels{});
+  EXPECT_EQ(labels(R"([{"instance_id":"p1","address":"adb://h:1"}])"), std::nullopt);
+  EXPECT_EQ(labels(R"([{"instance_id":"p1","address":"adb://h:1","labels":{}}])"), Labels{});
 }
 
 TEST(ImportCsv, TheHeaderIsTheFirstLineOnly) {
@@ -63,6 +89,18 @@ TEST(ImportJson, NamesTheLineOfWhatIsWrong) {
   EXPECT_EQ(read("[\n{\"instance_id\":\"p1\",\"address\":\"adb://"
                  "h:1\"},\n{\"instance_id\":\"p1\",\"address\":\"adb://h:2\"}]"),
             "f:3: instance_id \"p1\": is on line 2 already");
+}
+
+TEST(ImportJson, ReadsLabels) {
+  EXPECT_EQ(
+      read(R"([{"instance_id":"p1","address":"adb://10.0.0.1:1","labels":{"team":"blue","rack":"7"}}])"),
+      "p1 adb://10.0.0.1:1 rack=7 team=blue;");
+  EXPECT_EQ(read(R"([{"instance_id":"p1","address":"adb://10.0.0.1:1","labels":["team=blue"]}])"),
+            "f:1: labels must be an object of texts");
+  EXPECT_EQ(read(R"([{"instance_id":"p1","address":"adb://10.0.0.1:1","labels":{"rack":7}}])"),
+            "f:1: label \"rack\": must be text");
+  EXPECT_EQ(read(R"([{"instance_id":"p1","address":"adb://10.0.0.1:1","labels":{"a=b":"c"}}])"),
+            "f:1: label \"a=b=c\": must be KEY=VALUE, both 1 to 64 of A-Z a-z 0-9 _ . -");
 }
 
 TEST(ImportJson, BrokenJsonIsNamedWithItsLine) {

@@ -26,7 +26,9 @@ Result<std::uint64_t> store_batch(const Client& client, const std::vector<NewIns
   json::array array;
   array.reserve(to - from);
   for (std::size_t i = from; i < to; ++i) {
-    array.push_back({{"instance_id", instances[i].instance_id}, {"address", instances[i].address}});
+    json::object instance{{"instance_id", instances[i].instance_id}, {"address", instances[i].address}};
+    if (instances[i].labels) instance["labels"] = json::value_from(*instances[i].labels);
+    array.push_back(std::move(instance));
   }
   const Result<json::value> answer = client.post(kPath, json::object{{"instances", std::move(array)}});
   if (!answer) return Failure(answer.error());
@@ -60,6 +62,19 @@ int tell_stored(const ClientOptions& options, std::uint64_t stored) {
   return kExitOk;
 }
 
+// "team=blue rack=7"
+std::string labels_text(const json::value& instance) {
+  const json::object* const object = instance.if_object();
+  const json::value* const labels = object == nullptr ? nullptr : object->if_contains("labels");
+  if (labels == nullptr || !labels->is_object()) return {};
+  std::string text;
+  for (const auto& [key, value] : labels->get_object()) {
+    if (!text.empty()) text += ' ';
+    text.append(key).append("=").append(text_of(*labels, key));
+  }
+  return text;
+}
+
 // "1000 instances: 998 online, 2 offline"
 void print_summary(const json::array& instances) {
   std::map<std::string, std::size_t> states;
@@ -88,10 +103,11 @@ int list_instances(const InstanceOptions& options) {
   }
   const json::array& instances = array_of(*answer, "instances");
   if (!instances.empty()) {
-    Table table({"INSTANCE", "ADDRESS", "STATE", "SINCE", "MODEL", "WHY"});
+    Table table({"INSTANCE", "ADDRESS", "STATE", "SINCE", "MODEL", "LABELS", "WHY"});
     for (const json::value& instance : instances) {
       table.add({text_of(instance, "instance_id"), text_of(instance, "address"), text_of(instance, "state"),
-                 text_of(instance, "since"), text_of(instance, "model"), text_of(instance, "why")});
+                 text_of(instance, "since"), text_of(instance, "model"), labels_text(instance),
+                 text_of(instance, "why")});
     }
     table.print();
   }
@@ -100,9 +116,14 @@ int list_instances(const InstanceOptions& options) {
 }
 
 int add_instance(const InstanceOptions& options) {
-  const Result<std::vector<NewInstance>> instances =
+  Result<std::vector<NewInstance>> instances =
       parse_instances(options.name + "," + options.address + "\n", "instances add");
   if (!instances) return show_error(instances.error());
+  if (!options.labels.empty()) {
+    const Result<Labels> labels = parse_labels(options.labels);
+    if (!labels) return show_error(labels.error());
+    instances->front().labels = *labels;
+  }
   const Result<Client> client = make_client(options.client);
   if (!client) return show_error(client.error());
   const Result<std::uint64_t> stored = store_all(*client, *instances);

@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "base/loop_call.h"
 #include "cli/errc.h"
+#include "cli/paths.h"
 #include "fleet/fleet.h"
 #include "http/server.h"
 #include "identity/identity.h"
@@ -27,7 +28,8 @@ namespace {
 
 constexpr std::size_t kUsualConnections = 10'000;
 constexpr std::size_t kOtherDescriptors = 128;  // database, log, threads' event descriptors
-constexpr Millis kAnswerPatience{5'000};        // for requests that are under way when the server stops
+constexpr std::size_t kMaxPasswordFile = 65'536;
+constexpr Millis kAnswerPatience{5'000};  // for requests that are under way when the server stops
 
 std::size_t connections_for(const Config& config, std::size_t descriptors) {
   const auto wanted = static_cast<std::size_t>(config.http.max_connections);
@@ -68,11 +70,15 @@ class NodeImpl final : public Node {
     if (auto done = open_store(); !done) return done;
     if (auto done = open_identity(); !done) return done;
     if (auto done = start_engine(); !done) return done;
-    return start_http();
+    if (auto done = start_http(); !done) return done;
+    return make_administrator();
   }
 
   std::uint16_t port() const override { return server_->port(); }
   std::size_t instances() const override { return instances_; }
+  const std::optional<identity::FirstAdministrator>& first_administrator() const override {
+    return administrator_;
+  }
 
   void drain(std::function<void()> done) override {
     draining_ = true;
@@ -83,6 +89,7 @@ class NodeImpl final : public Node {
     if (std::exchange(stopped_, true)) return;
     if (api_ != nullptr) api_->stop_waiting();
     if (server_ != nullptr) server_->stop(kAnswerPatience);
+    if (identity_ != nullptr) identity_->stop();  // its answers go through the API
     if (engine_ != nullptr) {
       call_on(thread_.loop(), [this] {
         engine_->stop();
@@ -112,15 +119,42 @@ class NodeImpl final : public Node {
 
   // The project that needs no naming exists from the first start on.
   Result<> open_identity() {
-    Result<std::unique_ptr<identity::Identity>> identity = identity::Identity::load(clock_, *store_);
+    const Result<identity::MasterKey> master = identity::MasterKey::load_or_make(config_.master_key());
+    if (!master) return Failure(master.error());
+    identity::IdentityOptions options;
+    options.session_lifetime = Seconds(config_.auth.session_lifetime_s);
+    Result<std::unique_ptr<identity::Identity>> identity =
+        identity::Identity::load(clock_, *store_, *master, options);
     if (!identity) return with_advice(identity.error(), config_);
     identity_ = *std::move(identity);
     if (!identity_->projects().empty()) return {};
     std::promise<Result<store::Project>> promise;
-    identity_->create_project("default", false,
+    identity_->create_project("default", {}, false,
                               [&](Result<store::Project> made) { promise.set_value(std::move(made)); });
     const Result<store::Project> made = promise.get_future().get();
     if (!made) return with_advice(made.error(), config_);
+    return {};
+  }
+
+  // Last, so that a start that fails has not made a password that nobody was shown.
+  Result<> make_administrator() {
+    if (!identity_->users().empty()) return {};
+    std::string password;
+    if (!config_.auth.admin_password_file.empty()) {
+      Result<std::string> file = read_whole_file(config_.auth.admin_password_file, kMaxPasswordFile);
+      if (!file) return Failure(std::move(file.error()));
+      password = file->substr(0, file->find_first_of("\r\n"));
+      if (password.empty())
+        return fail(Errc::kUsage, config_.auth.admin_password_file + ": its first line is empty");
+    }
+    auto made = identity_->make_first_administrator(password);
+    if (!made) {
+      if (made.error().code != identity::Errc::kBadPassword) return with_advice(made.error(), config_);
+      return Failure(
+          Error{made.error().code, config_.auth.admin_password_file + ": " + made.error().message});
+    }
+    administrator_ = *std::move(made);
+    if (administrator_) spdlog::info("made the user {}, administrator of all projects", administrator_->name);
     return {};
   }
 
@@ -162,7 +196,8 @@ class NodeImpl final : public Node {
   }
 
   task::RetentionOptions retention_options() const {
-    return {Seconds(config_.retention.days * 24 * 3600), static_cast<std::uint64_t>(config_.retention.jobs)};
+    return {Seconds(config_.retention.days * 24 * 3600), static_cast<std::uint64_t>(config_.retention.jobs),
+            Seconds(config_.retention.audit_days * 24 * 3600)};
   }
 
   Result<> start_http() {
@@ -171,6 +206,8 @@ class NodeImpl final : public Node {
       if (draining_) return fail(Errc::kRefused, "the server is stopping");
       return {};
     };
+    options.project_rate = static_cast<std::uint32_t>(config_.limits.project_rate);
+    options.user_rate = static_cast<std::uint32_t>(config_.limits.user_rate);
     api_ = std::make_unique<api::Api>(clock_, *engine_, *fleet_, *identity_, *store_, registry_,
                                       std::move(options));
     api_->add_routes(router_);
@@ -179,6 +216,7 @@ class NodeImpl final : public Node {
     server.address = config_.http.address;
     server.port = static_cast<std::uint16_t>(config_.http.port);
     server.unix_socket = config_.socket();
+    server.tls = {config_.http.tls_certificate, config_.http.tls_key, config_.http.tls_client_ca};
     server.threads = static_cast<unsigned>(config_.http.threads);
     server.max_connections = connections_;
     server.body_memory = server.answer_memory = static_cast<std::size_t>(config_.http.memory / 2);
@@ -198,6 +236,7 @@ class NodeImpl final : public Node {
   std::size_t instances_ = 0;
   std::atomic<bool> draining_{false};
   bool stopped_ = false;
+  std::optional<identity::FirstAdministrator> administrator_;
   prometheus::Registry registry_;
   http::Router router_;
   std::unique_ptr<http::Server> server_;

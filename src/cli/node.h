@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/result.h"
 #include "cli/config.h"
+#include "identity/views.h"
 
 namespace drover::cli {
 
@@ -26,6 +28,9 @@ class Node {
   virtual std::uint16_t port() const = 0;
   // As many as there were at the start.
   virtual std::size_t instances() const = 0;
+  // If this start made one: who may administer it, with the password unless that came from a file. To be
+  // shown and not kept.
+  virtual const std::optional<identity::FirstAdministrator>& first_administrator() const = 0;
 
   // Takes no more tasks and begins no more jobs; /readyz answers 503. `done` comes from another thread, when
   // the last running job has ended.

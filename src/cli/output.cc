@@ -22,6 +22,40 @@ std::size_t width_of(std::string_view text) {
       std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
+void append_indented(const json::value& value, std::string& out, std::size_t depth);
+
+// `open`, each element on a line of its own, `close`; `append` writes one element.
+template <typename Container, typename Append>
+void append_lines(const Container& elements, const char* brackets, std::string& out, std::size_t depth,
+                  Append append) {
+  out += brackets[0];
+  bool first = true;
+  for (const auto& element : elements) {
+    out += first ? "\n" : ",\n";
+    first = false;
+    out.append(2 * (depth + 1), ' ');
+    append(element);
+  }
+  if (!first) out.append("\n").append(2 * depth, ' ');
+  out += brackets[1];
+}
+
+// Lists of plain values stay on one line: what a policy lists is read at a glance.
+void append_indented(const json::value& value, std::string& out, std::size_t depth) {
+  const auto is_plain = [](const json::value& one) { return !one.is_structured(); };
+  if (const json::object* const object = value.if_object()) {
+    append_lines(*object, "{}", out, depth, [&](const auto& member) {
+      out += json::serialize(member.key()) + ": ";
+      append_indented(member.value(), out, depth + 1);
+    });
+  } else if (value.is_array() && !std::ranges::all_of(value.get_array(), is_plain)) {
+    append_lines(value.get_array(), "[]", out, depth,
+                 [&](const json::value& element) { append_indented(element, out, depth + 1); });
+  } else {
+    out += json::serialize(value);
+  }
+}
+
 }  // namespace
 
 std::string text_of(const json::value& object, std::string_view member) {
@@ -48,6 +82,12 @@ const json::array& array_of(const json::value& object, std::string_view member) 
 void print_json(const json::value& value) {
   const std::string text = json::serialize(value) + "\n";
   std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+std::string indented_json(const json::value& value) {
+  std::string out;
+  append_indented(value, out, 0);
+  return out;
 }
 
 void Table::print() const {

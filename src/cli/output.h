@@ -21,6 +21,9 @@ const boost::json::array& array_of(const boost::json::value& object, std::string
 // One line of JSON on standard output.
 void print_json(const boost::json::value& value);
 
+// The same on many lines, for people.
+std::string indented_json(const boost::json::value& value);
+
 // Rows in aligned columns on standard output, below bold headings.
 class Table {
  public:

@@ -41,7 +41,12 @@ int run_program(int argc, const char* const* argv) {
   add_tasks(app, action);
   add_instances(app, action);
   add_projects(app, action);
+  add_users(app, action);
+  add_policies(app, action);
+  add_keys(app, action);
   add_tokens(app, action);
+  add_login(app, action);
+  add_audit(app, action);
   add_backup(app, action);
   add_doctor(app, action);
   add_sim(app, action);

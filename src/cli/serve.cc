@@ -25,24 +25,36 @@ namespace json = boost::json;
 constexpr Millis kLogPause{100};     // how long a log line may stay in memory
 constexpr Millis kPollPause{1'000};  // in which clients who poll ask again
 
-bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
-
 std::string url_of(const Config& config, std::uint16_t port) {
   const bool v6 = config.http.address.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + config.http.address + "]" : config.http.address) + ":" +
-         std::to_string(port);
+  return (config.http.tls() ? "https://" : "http://") +
+         (v6 ? "[" + config.http.address + "]" : config.http.address) + ":" + std::to_string(port);
+}
+
+// Who may administer the server, this once: on standard output alone, which is no log.
+void tell_administrator(const ServeOptions& options, const identity::FirstAdministrator& made,
+                        json::object& ready) {
+  if (options.json) {
+    json::object& shown = ready["first_administrator"].emplace_object();
+    shown["user"] = made.name;
+    if (!made.password.empty()) shown["password"] = made.password;
+  } else if (!made.password.empty()) {
+    std::printf("made the user %s, administrator of all projects; the password, shown this once: %s\n",
+                made.name.c_str(), made.password.c_str());
+  }
 }
 
 void tell_ready(const ServeOptions& options, const Config& config, const Node& node) {
-  const json::object ready{{"ready", true},
-                           {"url", url_of(config, node.port())},
-                           {"port", node.port()},
-                           {"socket", config.socket()},
-                           {"instances", node.instances()},
-                           {"pid", ::getpid()}};
+  json::object ready{{"ready", true},
+                     {"url", url_of(config, node.port())},
+                     {"port", node.port()},
+                     {"socket", config.socket()},
+                     {"instances", node.instances()},
+                     {"pid", ::getpid()}};
   const std::string line = json::serialize(ready) + "\n";
+  if (const auto& made = node.first_administrator()) tell_administrator(options, *made, ready);
   if (options.json) {
-    std::fputs(line.c_str(), stdout);
+    std::fputs((json::serialize(ready) + "\n").c_str(), stdout);
   } else {
     std::printf("drover serves %s (socket %s), %zu instances\n", url_of(config, node.port()).c_str(),
                 config.socket().c_str(), node.instances());
@@ -91,11 +103,6 @@ void drain(Node& node, StopSignals& signals, Seconds patience) {
 int serve_until_stopped(const ServeOptions& options, const LoadedConfig& loaded) {
   const Config& config = loaded.config;
   for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
-  if (!is_loopback(config.http.address)) {
-    spdlog::warn(
-        "http.address {} is not loopback, and there is no TLS: tokens and phones' answers travel in clear",
-        config.http.address);
-  }
   if (const Result<> made = make_private_dir(config.data_dir); !made) return show_error(made.error());
   std::signal(SIGPIPE, SIG_IGN);
   StopSignals signals;

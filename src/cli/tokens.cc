@@ -1,11 +1,10 @@
-#include <unistd.h>
-
 #include <boost/json.hpp>
 #include <cstdio>
 
+#include "cli/access_commands.h"
 #include "cli/client.h"
-#include "cli/commands.h"
 #include "cli/errc.h"
+#include "cli/missing.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
 
@@ -19,7 +18,7 @@ int list_tokens(const TokenOptions& options) {
   std::string target = "/api/v1/tokens";
   if (!options.project.empty()) target += "?project=" + percent_encoded(options.project);
   const Result<json::value> answer = client->get(target);
-  if (!answer) return show_error(answer.error());
+  if (!answer) return show_error(explain(*client, answer.error(), {.project = options.project}));
   if (options.client.json) {
     print_json(*answer);
     return kExitOk;
@@ -37,10 +36,14 @@ int create_token(const TokenOptions& options) {
   const Result<Client> client = make_client(options.client);
   if (!client) return show_error(client.error());
   const std::string project = options.project.empty() ? client->endpoint().project : options.project;
+  if (project.empty())
+    return show_error({Errc::kUsage, "--project is missing; only this machine's server has a default"});
   const json::object request{
       {"project", project}, {"role", options.role}, {"expires_s", options.expires.count()}};
   const Result<json::value> answer = client->post("/api/v1/tokens", request);
-  if (!answer) return show_error(answer.error());
+  if (!answer) {
+    return show_error(explain(*client, answer.error(), {.project = project, .role = options.role}));
+  }
   if (options.client.json) {
     print_json(*answer);
     return kExitOk;

@@ -9,6 +9,8 @@ namespace {
 constexpr std::string_view kScheme = "adb://";
 constexpr std::size_t kMaxHost = 253;  // RFC 1035
 constexpr std::size_t kMaxId = 32;
+constexpr std::size_t kMaxLabels = 16;
+constexpr std::size_t kMaxLabel = 64;  // a key or a value
 
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -16,6 +18,12 @@ bool is_host(std::string_view host, bool bracketed) {
   if (host.empty() || host.size() > kMaxHost) return false;
   return std::all_of(host.begin(), host.end(), [bracketed](char c) {
     return is_alnum(c) || c == '.' || c == '-' || c == '_' || (bracketed && (c == ':' || c == '%'));
+  });
+}
+
+bool is_label(std::string_view part) {
+  return !part.empty() && part.size() <= kMaxLabel && std::all_of(part.begin(), part.end(), [](char c) {
+    return is_alnum(c) || c == '_' || c == '.' || c == '-';
   });
 }
 
@@ -46,6 +54,12 @@ Result<Address> parse_address(std::string_view text) {
 bool is_instance_id(std::string_view id) {
   return !id.empty() && id.size() <= kMaxId &&
          std::all_of(id.begin(), id.end(), [](char c) { return is_alnum(c) || c == '_' || c == '-'; });
+}
+
+bool are_labels(const store::Labels& labels) {
+  return labels.size() <= kMaxLabels && std::all_of(labels.begin(), labels.end(), [](const auto& label) {
+           return is_label(label.first) && is_label(label.second);
+         });
 }
 
 }  // namespace drover::fleet

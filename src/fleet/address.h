@@ -1,4 +1,4 @@
-// Where a phone is reached, and what instances may be called.
+// Where a phone is reached, and what instances may be called and labelled.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "fleet/errc.h"
+#include "store/types.h"
 
 namespace drover::fleet {
 
@@ -20,5 +21,8 @@ Result<Address> parse_address(std::string_view text);
 
 // 1 to 32 of A-Z a-z 0-9 _ -
 bool is_instance_id(std::string_view id);
+
+// At most 16, of which keys and values are 1 to 64 of A-Z a-z 0-9 _ . -
+bool are_labels(const store::Labels& labels);
 
 }  // namespace drover::fleet

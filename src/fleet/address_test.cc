@@ -32,5 +32,20 @@ TEST(InstanceId, Rules) {
   EXPECT_FALSE(is_instance_id("a\xC3\xA4"));
 }
 
+TEST(Labels, Rules) {
+  EXPECT_TRUE(are_labels({}));
+  EXPECT_TRUE(are_labels({{"rack", "r-7.b"}, {std::string(64, 'k'), std::string(64, 'V')}}));
+  for (const std::string& bad : {std::string(), std::string(65, 'x'), std::string("a b"), std::string("a=b"),
+                                 std::string("a\nb"), std::string("\xC3\xA4")}) {
+    EXPECT_FALSE(are_labels({{bad, "value"}})) << bad;
+    EXPECT_FALSE(are_labels({{"key", bad}})) << bad;
+  }
+  store::Labels many;
+  for (int i = 0; i < 16; ++i) many.emplace("key" + std::to_string(i), "value");
+  EXPECT_TRUE(are_labels(many));
+  many.emplace("key", "value");
+  EXPECT_FALSE(are_labels(many));
+}
+
 }  // namespace
 }  // namespace drover::fleet

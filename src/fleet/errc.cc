@@ -16,6 +16,9 @@ class Category final : public std::error_category {
         return "an instance id must be 1 to 32 of A-Z a-z 0-9 _ -";
       case Errc::kNotFound:
         return "no such instance in this project";
+      case Errc::kBadLabels:
+        return "an instance has at most 16 labels, whose keys and values must be 1 to 64 of A-Z a-z 0-9 _ . "
+               "-";
     }
     return "unknown fleet error";
   }

@@ -10,6 +10,17 @@
 #include "base/loop.h"
 
 namespace drover::fleet {
+namespace {
+
+Result<> check(const store::Instance& instance) {
+  if (!is_instance_id(instance.id)) return failure(Errc::kBadId, instance.id.substr(0, 64));
+  if (auto address = parse_address(instance.address); !address)
+    return Failure(Error{address.error().code, instance.id + ": " + address.error().message});
+  if (instance.labels && !are_labels(*instance.labels)) return failure(Errc::kBadLabels, instance.id);
+  return {};
+}
+
+}  // namespace
 
 Fleet::Fleet(Loop& loop, store::Store& store, std::shared_ptr<const adb::KeyRing> keys,
              prometheus::Registry& registry)
@@ -56,15 +67,8 @@ const std::vector<Phone*>& Fleet::phones(std::int64_t project) {
 
 void Fleet::put(std::vector<store::Instance> instances, Done<> done) {
   for (const store::Instance& instance : instances) {
-    if (!is_instance_id(instance.id)) {
-      Failure bad = failure(Errc::kBadId, instance.id.substr(0, 64));
-      loop_.post([done = std::move(done), bad = std::move(bad)] { done(bad); });
-      return;
-    }
-    if (auto address = parse_address(instance.address); !address) {
-      Failure bad(Error{address.error().code, instance.id + ": " + address.error().message});
-      loop_.post([done = std::move(done), bad = std::move(bad)] { done(bad); });
-      return;
+    if (auto fine = check(instance); !fine) {
+      return loop_.post([done = std::move(done), fine = std::move(fine)] { done(fine); });
     }
   }
   store_.put_instances(std::move(instances),
@@ -117,6 +121,19 @@ void Fleet::look_up(std::int64_t project, std::vector<std::string> ids,
   });
 }
 
+void Fleet::labels(std::int64_t project, std::vector<std::string> ids,
+                   std::function<void(std::vector<std::optional<store::Labels>>)> done) {
+  loop_.post([this, project, ids = std::move(ids), done = std::move(done)] {
+    std::vector<std::optional<store::Labels>> labels;
+    labels.reserve(ids.size());
+    for (const std::string& id : ids) {
+      const Phone* phone = find(project, id);
+      labels.push_back(phone == nullptr ? std::nullopt : std::optional(phone->labels()));
+    }
+    done(std::move(labels));
+  });
+}
+
 void Fleet::add(store::Instance instance) {
   auto address = parse_address(instance.address);
   if (!address) {
@@ -124,7 +141,8 @@ void Fleet::add(store::Instance instance) {
     return;
   }
   if (Phone* known = find(instance.project, instance.id)) {
-    if (known->address() != instance.address) move(*known, std::move(instance), std::move(*address));
+    if (instance.labels) known->set_labels(*std::move(instance.labels));
+    if (known->address() != instance.address) move(*known, std::move(instance.address), std::move(*address));
     return;
   }
   std::uint32_t slot = 0;
@@ -148,9 +166,9 @@ void Fleet::add(store::Instance instance) {
 }
 
 // What waits for the phone goes on waiting for it at its new address.
-void Fleet::move(Phone& phone, store::Instance instance, Address address) {
+void Fleet::move(Phone& phone, std::string address_text, Address address) {
   events_->on_link_cut(phone);
-  phone.move(std::move(instance), std::move(address));
+  phone.move(std::move(address_text), std::move(address));
   waiting_.push(phone.slot(), false);
 }
 

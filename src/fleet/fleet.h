@@ -63,8 +63,9 @@ class Fleet final : private PhoneEvents {
   template <typename T = void>
   using Done = std::function<void(Result<T>)>;
 
-  // Any thread. Adds instances, or gives known ones a new address: stored first, then connected. All or none:
-  // kBadId and kBadAddress name the first that is wrong.
+  // Any thread. Adds instances, or gives known ones a new address and, where some are given, other labels:
+  // stored first, then connected. All or none: kBadId, kBadAddress and kBadLabels name the first that is
+  // wrong.
   void put(std::vector<store::Instance> instances, Done<> done);
   // Any thread. kNotFound if there is none. What waits for it is told; a command that runs on it is let go.
   void remove(std::int64_t project, std::string id, Done<> done);
@@ -73,6 +74,9 @@ class Fleet final : private PhoneEvents {
   // Any thread. One answer an id, in order; nothing where there is no such instance.
   void look_up(std::int64_t project, std::vector<std::string> ids,
                std::function<void(std::vector<std::optional<LinkState>>)> done);
+  // Any thread. The same of their labels.
+  void labels(std::int64_t project, std::vector<std::string> ids,
+              std::function<void(std::vector<std::optional<store::Labels>>)> done);
 
  private:
   struct Hash {
@@ -91,7 +95,7 @@ class Fleet final : private PhoneEvents {
   void on_refused(Phone& phone) override;
   void begin_tries();
   void add(store::Instance instance);
-  void move(Phone& phone, store::Instance instance, Address address);
+  void move(Phone& phone, std::string address_text, Address address);
   void erase(Phone& phone);
 
   Loop& loop_;

@@ -177,5 +177,44 @@ TEST_F(FleetTest, ListsInTheOrderOfIdsWhateverComesAndGoes) {
   EXPECT_THAT(listed(), testing::ElementsAre("p0", "p1", "p3", "p7", "p9"));
 }
 
+TEST_F(FleetTest, LabelsAreKeptAndTold) {
+  simulate(3);
+  const store::Labels blue{{"team", "blue"}};
+  const auto put_with = [&](std::size_t phone, std::optional<store::Labels> labels) {
+    store::Instance one = instance(phone);
+    one.labels = std::move(labels);
+    std::promise<Result<>> stored;
+    fleet_->put({std::move(one)}, [&](const Result<>& result) { stored.set_value(result); });
+    return stored.get_future().get();
+  };
+  const auto told = [&](std::int64_t project, std::vector<std::string> ids = {"p1", "p0", "p7"}) {
+    std::promise<std::vector<std::optional<store::Labels>>> promise;
+    fleet_->labels(project, std::move(ids), [&](auto labels) { promise.set_value(std::move(labels)); });
+    return promise.get_future().get();
+  };
+  using testing::ElementsAre;
+  ASSERT_TRUE(put_with(0, blue));
+  ASSERT_TRUE(put_with(1, std::nullopt));
+  EXPECT_THAT(told(kProject), ElementsAre(store::Labels(), blue, std::nullopt));
+  EXPECT_THAT(told(kProject + 1), ElementsAre(std::nullopt, std::nullopt, std::nullopt));
+
+  ASSERT_TRUE(put_with(0, std::nullopt));
+  ASSERT_TRUE(put_with(1, store::Labels{{"team", "red"}}));
+  EXPECT_THAT(told(kProject), ElementsAre(store::Labels{{"team", "red"}}, blue, std::nullopt));
+  std::promise<std::vector<PhoneView>> views;
+  fleet_->list(kProject, [&](std::vector<PhoneView> all) { views.set_value(std::move(all)); });
+  EXPECT_EQ(views.get_future().get().at(0).labels, blue);
+
+  EXPECT_EQ(put_with(1, store::Labels{{"team", "r=d"}}).error().code, Errc::kBadLabels);
+  ASSERT_TRUE(put_with(1, store::Labels()));
+  EXPECT_THAT(told(kProject), ElementsAre(store::Labels(), blue, std::nullopt));
+
+  // As at a start.
+  store::Instance started = instance(2);
+  started.labels = blue;
+  on_loop([&] { fleet_->start({started}); });
+  EXPECT_THAT(told(kProject, {"p2"}), ElementsAre(blue));
+}
+
 }  // namespace
 }  // namespace drover::fleet

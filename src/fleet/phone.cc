@@ -43,16 +43,30 @@ const char* to_string(LinkState state) {
 Phone::Phone(Loop& loop, store::Instance instance, Address address, std::uint32_t slot, PhoneEvents& events)
     : loop_(loop),
       events_(events),
-      instance_(std::move(instance)),
+      seq_(instance.seq),
+      project_(instance.project),
+      created_ms_(instance.created_ms),
+      id_(std::move(instance.id)),
+      address_text_(std::move(instance.address)),
       address_(std::move(address)),
       timer_([this] { on_timer(); }),
       since_ms_(loop.clock().unix_ms()),
       since_(loop.clock().steady()),
-      slot_(slot) {}
+      slot_(slot) {
+  set_labels(std::move(instance.labels).value_or(store::Labels()));
+}
 
 PhoneView Phone::view() const {
-  return {instance_.project,   instance_.id, instance_.address, state_, since_ms_, why_, model_,
-          instance_.created_ms};
+  return {project_, id_, address_text_, state_, since_ms_, why_, model_, created_ms_, labels()};
+}
+
+const store::Labels& Phone::labels() const {
+  static const store::Labels none;
+  return labels_ == nullptr ? none : *labels_;
+}
+
+void Phone::set_labels(store::Labels labels) {
+  labels_ = labels.empty() ? nullptr : std::make_unique<const store::Labels>(std::move(labels));
 }
 
 void Phone::connect(const std::shared_ptr<const adb::KeyRing>& keys) {
@@ -78,9 +92,9 @@ void Phone::close() {
   end_try();  // also cancels a retry
 }
 
-void Phone::move(store::Instance instance, Address address) {
+void Phone::move(std::string address_text, Address address) {
   // First of all: close() may let this very phone begin its next try.
-  instance_ = std::move(instance);
+  address_text_ = std::move(address_text);
   address_ = std::move(address);
   backoff_.reset();
   close();

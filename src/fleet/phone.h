@@ -38,6 +38,7 @@ struct PhoneView {
   std::string why;            // for people: why it is not online
   std::string model;          // what the phone last said of itself
   std::int64_t created_ms = 0;
+  store::Labels labels = {};
 };
 
 class Phone;
@@ -63,14 +64,16 @@ class Phone final : private adb::ConnectionEvents {
  public:
   Phone(Loop& loop, store::Instance instance, Address address, std::uint32_t slot, PhoneEvents& events);
 
-  std::int64_t seq() const { return instance_.seq; }
-  std::int64_t project() const { return instance_.project; }
-  const std::string& id() const { return instance_.id; }
+  std::int64_t seq() const { return seq_; }
+  std::int64_t project() const { return project_; }
+  const std::string& id() const { return id_; }
   // A small number that no other phone of the fleet has: an index for tables beside it.
   std::uint32_t slot() const { return slot_; }
   LinkState state() const { return state_; }
   const std::string& why() const { return why_; }
-  const std::string& address() const { return instance_.address; }
+  const std::string& address() const { return address_text_; }
+  const store::Labels& labels() const;
+  void set_labels(store::Labels labels);
   PhoneView view() const;
 
   // Null unless online.
@@ -88,7 +91,7 @@ class Phone final : private adb::ConnectionEvents {
   // Ends link and tries for good, without on_link_changed. The same conditions.
   void close();
   // The same phone is to be reached elsewhere: ends link and tries, and is idle until connect().
-  void move(store::Instance instance, Address address);
+  void move(std::string address_text, Address address);
 
  private:
   void on_online(const adb::Banner& banner) override;
@@ -101,8 +104,13 @@ class Phone final : private adb::ConnectionEvents {
 
   Loop& loop_;
   PhoneEvents& events_;
-  store::Instance instance_;
+  const std::int64_t seq_;
+  const std::int64_t project_;
+  const std::int64_t created_ms_;
+  const std::string id_;
+  std::string address_text_;
   Address address_;
+  std::unique_ptr<const store::Labels> labels_;  // null: none, as most
   std::string why_;
   std::string model_;
   std::unique_ptr<adb::Connection> link_;

@@ -6,6 +6,8 @@
 #include <array>
 #include <ctime>
 
+#include "http/gzip.h"
+
 namespace drover::http {
 namespace {
 
@@ -21,6 +23,8 @@ std::string_view reason(unsigned status) {
       return "No Content";
     case 206:
       return "Partial Content";
+    case 300:
+      return "Multiple Choices";
     case 301:
       return "Moved Permanently";
     case 302:
@@ -82,8 +86,9 @@ bool is_one_line(std::string_view value) {
 
 bool may_be_set(std::string_view name) {
   if (name.empty() || !is_one_line(name) || name.find_first_of(" \t:") != name.npos) return false;
-  static constexpr std::array<std::string_view, 6> kOurs = {
-      "connection", "content-length", "content-type", "date", "transfer-encoding", "x-request-id"};
+  static constexpr std::array<std::string_view, 7> kOurs = {
+      "connection", "content-encoding",  "content-length", "content-type",
+      "date",       "transfer-encoding", "x-request-id"};
   for (const std::string_view ours : kOurs) {
     if (name.size() == ours.size() && strncasecmp(name.data(), ours.data(), name.size()) == 0) return false;
   }
@@ -131,6 +136,11 @@ void append_head(std::string& out, const Response& response, KeepAlive keep_aliv
     if (size > 0 && is_one_line(response.content_type)) {
       out.append("Content-Type: ").append(response.content_type).append("\r\n");
     }
+    if (!response.content_encoding.empty() && is_one_line(response.content_encoding)) {
+      out.append("Content-Encoding: ").append(response.content_encoding).append("\r\n");
+    }
+    // Also on what went as it is to a client that takes no gzip: caches must not give it to others.
+    if (!response.content_encoding.empty() || size >= kLeastGzip) out += "Vary: Accept-Encoding\r\n";
     const fmt::format_int length(size);
     out.append("Content-Length: ").append(length.data(), length.size()).append("\r\n");
   }

@@ -1,17 +1,12 @@
 #include "http/connection.h"
 
 #include <spdlog/spdlog.h>
-#include <strings.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
-#include "http/responder.h"
+#include "http/gzip.h"
 
 namespace drover::http {
 namespace {
@@ -23,16 +18,13 @@ constexpr Millis kLingerFor{2'000};
 // A client that is refused because of overload and asks again at once is not heard before this: else refusing
 // takes the time that the work of others needs.
 constexpr Millis kRest{100};
+// Bodies of up to this are compressed here, in well under a millisecond. Larger ones on the thread that
+// answers: long answers are not made on the server's.
+constexpr std::size_t kGzipHere = std::size_t{32} * 1024;
 // A client that takes less of an answer than this within the write timeout has stopped reading.
 constexpr std::size_t kLeastTaken = 16 * 1024;
 // nginx's number for "the client closed its connection"; in log and metrics only.
 constexpr unsigned kClientGone = 499;
-
-bool asks_to_continue(std::string_view expectation) {
-  constexpr std::string_view kContinue = "100-continue";
-  return expectation.size() == kContinue.size() &&
-         strncasecmp(expectation.data(), kContinue.data(), kContinue.size()) == 0;
-}
 
 }  // namespace
 
@@ -40,28 +32,31 @@ Connection::Connection(Worker& worker, Accepted socket, std::size_t place)
     : worker_(worker),
       mailbox_(worker.mailbox()),
       place_(place),
-      fd_(socket.fd),
+      transport_(socket.fd),
       local_(socket.local),
       over_limit_(socket.over_limit),
       peer_(std::move(socket.peer)),
+      phase_(!local_ && worker.shared().certificates ? Phase::kSecuring : Phase::kReading),
+      events_(phase_ == Phase::kSecuring ? kReadEvents | EPOLLOUT : kReadEvents),
       route_(worker.shared().metrics.unmatched()),
       timer_([this] { time_passed(); }) {}
 
 Connection::~Connection() = default;
 
 void Connection::start() {
-  if (worker_.draining() || !worker_.poller().add(fd_, kReadEvents, *this)) return close();
+  if (worker_.draining() || !worker_.poller().add(transport_.fd(), events_, *this)) return close();
   now_ = worker_.now();
-  expect_before(now_ + worker_.options().idle_timeout);
+  if (phase_ == Phase::kSecuring) return expect_before(now_ + worker_.options().header_timeout);
+  welcome();
+  run();
 }
 
-void Connection::turn_away() {
-  if (worker_.draining() || !worker_.poller().add(fd_, kReadEvents, *this)) return close();
-  began_ = now_ = worker_.now();
-  exchange_ = worker_.take_exchange();
-  exchange_->set_peer(peer_, local_);
+void Connection::welcome() {
+  phase_ = Phase::kReading;
+  if (!over_limit_) return expect_before(now_ + worker_.options().idle_timeout);
+  began_ = now_;
+  begin_exchange();
   refuse_early(503, "there are too many connections");
-  run();
 }
 
 void Connection::on_ready(std::uint32_t events) {
@@ -69,7 +64,8 @@ void Connection::on_ready(std::uint32_t events) {
   now_ = worker_.now();
   if (broken && phase_ != Phase::kReading) return close();
   if (broken || (events & EPOLLRDHUP)) half_closed_ = true;
-  if (half_closed_ || (events & EPOLLIN)) readable_ = true;
+  // TLS may have waited for room in order to read.
+  if (half_closed_ || (events & EPOLLIN) || transport_.secured()) readable_ = true;
   if (waits_turn_) return;
   steps_ = 0;
   run();
@@ -78,6 +74,9 @@ void Connection::on_ready(std::uint32_t events) {
 void Connection::run() {
   for (;;) {
     switch (phase_) {
+      case Phase::kSecuring:
+        if (!secure()) return;
+        break;
       case Phase::kReading:
         if (!read_request()) return;
         break;
@@ -95,6 +94,8 @@ void Connection::run() {
   }
 }
 
+bool Connection::turn_is_over() { return ++steps_ > kStepsPerTurn; }
+
 bool Connection::let_others_in() {
   if (std::exchange(waits_turn_, true)) return false;
   worker_.loop().post([self = shared_from_this()] {
@@ -106,165 +107,13 @@ bool Connection::let_others_in() {
   return false;
 }
 
-// --- reading
-
-// These, and write_answer() and discard_input(), return false when there is nothing to do before the next
-// event.
-bool Connection::read_request() {
-  if (!unparsed_) return receive();
-  if (++steps_ > kStepsPerTurn) return let_others_in();
-  unparsed_ = false;
-  switch (exchange_->parse()) {
-    case Exchange::Step::kMore:
-      return charge_body() ? receive() : true;
-    case Exchange::Step::kHead:
-      head_arrived();
-      break;
-    case Exchange::Step::kComplete:
-      if (charge_body()) dispatch();
-      break;
-    case Exchange::Step::kBad:
-      refuse_early(exchange_->refusal().status, exchange_->refusal().message);
-      break;
-  }
-  return true;
-}
-
-bool Connection::receive() {
-  if (!readable_) return wait_for_input();
-  if (!exchange_) {
-    exchange_ = worker_.take_exchange();
-    exchange_->set_peer(peer_, local_);
-  }
-  if (!exchange_->begun()) began_ = now_;
-
-  const std::span<char> space = exchange_->space();
-  const ssize_t got = ::recv(fd_, space.data(), space.size(), 0);
-  const auto size = static_cast<std::size_t>(got > 0 ? got : 0);
-  exchange_->commit(size);
-  if (got > 0) {
-    worker_.shared().metrics.received.Increment(static_cast<double>(size));
-    // Less than asked for: there is no more, and the next byte is reported. Only the end might have been
-    // already.
-    readable_ = size == space.size() || half_closed_;
-    unparsed_ = true;
-  } else if (got == 0) {
-    readable_ = false;
-    input_ended();
-  } else if (errno == EAGAIN) {
-    readable_ = false;
-  } else if (errno != EINTR) {
-    close();
-  }
-  return true;
-}
-
-bool Connection::wait_for_input() {
-  if (!begun()) {
-    release_exchange();
-  } else if (!exchange_->head_done()) {
-    if (timed_ != Timed::kHead) expect_before(began_ + worker_.options().header_timeout);
-    timed_ = Timed::kHead;
-  } else {
-    if (timed_ != Timed::kBody) expect_before(now_ + worker_.options().body_timeout);
-    timed_ = Timed::kBody;
-  }
-  return false;
-}
-
-void Connection::input_ended() {
-  if (!begun()) return close();
-  refuse_early(400, "the request ended early");
-}
-
-void Connection::head_arrived() {
-  unparsed_ = true;  // the body, if only to learn that there is none
-  if (!exchange_->has_request_id()) exchange_->set_request_id(worker_.make_request_id());
-  const Route* route = find_route();
-  if (!route) return;
-  exchange_->set_route(*route);
-  exchange_->set_max_body(route->options.max_body);
-  const std::size_t max_body = route->options.max_body;
-  if (exchange_->content_length() > max_body) {
-    return refuse(413, "the body is too large: at most " + std::to_string(max_body) + " bytes");
-  }
-  if (exchange_->body_is_large()) {
-    if (route->options.refuse_early) {
-      if (auto refusal = route->options.refuse_early(*exchange_)) return refuse(std::move(*refusal));
-    }
-    const Shared& shared = worker_.shared();
-    if (shared.body_bytes + exchange_->content_length() > shared.options.body_memory) {
-      return refuse(503, "the server is receiving as many large bodies as it may");
-    }
-  }
-  if (exchange_->expect()) heed_expectation();
-}
-
-// Counts what the body takes. False if that is too much, and the request was refused.
-bool Connection::charge_body() {
-  const std::size_t size = exchange_->body_memory();
-  if (size <= body_charge_) return true;
-  Shared& shared = worker_.shared();
-  shared.body_bytes += size - body_charge_;
-  body_charge_ = size;
-  if (shared.body_bytes <= shared.options.body_memory) return true;
-  refuse_early(503, "the server is receiving as many large bodies as it may");
-  exchange_->drop_body();
-  release_body();
-  return false;
-}
-
-void Connection::release_body() { worker_.shared().body_bytes -= std::exchange(body_charge_, 0); }
-
-const Route* Connection::find_route() {
-  const Router::Impl::Node* node = exchange_->route(worker_.shared().router);
-  if (!node) {
-    refuse(404, "there is no such path");
-    return nullptr;
-  }
-  const auto method = routed_method(exchange_->verb());
-  const Route* route = method ? node->routes[static_cast<std::size_t>(*method)] : nullptr;
-  if (!route) {
-    route_ = node->any().index;
-    refuse(405, "the path does not take this method", node->allow());
-    return nullptr;
-  }
-  route_ = route->index;
-  return route;
-}
-
-void Connection::heed_expectation() {
-  if (!asks_to_continue(*exchange_->expect())) return refuse(417, "only 100-continue may be expected");
-  // A client that has begun to send its body does not wait.
-  if (!exchange_->http11() || exchange_->body_is_here() || !exchange_->body_not_begun()) return;
-  continuing_ = true;
-  exchange_->answer_head = "HTTP/1.1 100 Continue\r\n\r\n";
-  send_body_ = false;
-  sent_ = 0;
-  phase_ = Phase::kWriting;
-}
-
-void Connection::dispatch() {
-  phase_ = Phase::kHandling;
-  in_handler_ = true;
-  worker_.set_in_handler(true);
-  try {
-    const Handler& handler = worker_.shared().router.routes[route_]->handler;
-    handler(*exchange_, Responder(std::make_shared<Responder::Sink>(shared_from_this())));
-  } catch (...) {
-    // Its Responder goes with it, which makes the answer a 500.
-    spdlog::error("HTTP handler of {} threw an exception, request {}",
-                  worker_.shared().router.routes[route_]->pattern, exchange_->request_id());
-  }
-  worker_.set_in_handler(false);
-  in_handler_ = false;
-  if (body_charge_ > 0 && !worker_.shared().router.routes[route_]->options.keep_body) {
-    exchange_->drop_body();
-    release_body();
-  }
-}
-
 // --- answering
+
+void Connection::compress_long(Response& response) const {
+  if (body_of(response).size() <= kGzipHere || gone()) return;
+  // The request is not answered yet, so its header is there to be read.
+  if (exchange_->accepts_gzip()) gzip_body(response);
+}
 
 void Connection::give_answer(std::optional<Response> response) {
   // One handler that answers another's request does so by mail: else a chain of such would nest without
@@ -313,13 +162,15 @@ void Connection::refuse_early(unsigned status, std::string_view message) {
 Response Connection::make_error(unsigned status, std::string_view message) const {
   Response response;
   response.status = status;
-  response.body = worker_.shared().router.error_body(status, message);
+  response.body = worker_.shared().router.error_body(status, message, exchange_->raw_path());
   if (status == 503) response.headers.emplace_back("Retry-After", "1");
   return response;
 }
 
 void Connection::set_answer(Response response) {
   response_ = std::move(response);
+  const std::size_t size = body_of(response_).size();
+  if (size >= kLeastGzip && size <= kGzipHere && exchange_->accepts_gzip()) gzip_body(response_);
   keep_ = exchange_->keep_alive() && !unread_ && !worker_.draining();
   send_body_ = exchange_->verb() != Verb::kHead && may_have_body(response_.status);
   const auto said = exchange_->http11() ? KeepAlive::kSilent : KeepAlive::kSaid;
@@ -336,20 +187,19 @@ bool Connection::write_answer() {
   while (sent_ < head.size() + body.size()) {
     const std::string_view head_left = head.substr(std::min(sent_, head.size()));
     const std::string_view body_left = body.substr(sent_ - std::min(sent_, head.size()));
-    iovec parts[2] = {{const_cast<char*>(head_left.data()), head_left.size()},
-                      {const_cast<char*>(body_left.data()), body_left.size()}};
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = body_left.empty() ? 1 : 2;
-    const ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
-    if (sent > 0) {
-      sent_ += static_cast<std::size_t>(sent);
-    } else if (errno == EAGAIN) {
-      wait_to_write();
-      return false;
-    } else if (errno != EINTR) {
+    const Transport::Sent sent = transport_.send(head_left, body_left);
+    sent_ += sent.size;
+    if (sent.status == Transport::Status::kFailed) {
       close();
       return true;
+    }
+    if (sent.status == Transport::Status::kAgain) {
+      wait_to_write();
+      return false;
+    }
+    if (sent_ < head.size() + body.size() && turn_is_over()) {
+      wait_to_write();
+      return let_others_in();
     }
   }
   answer_written();
@@ -364,7 +214,7 @@ void Connection::wait_to_write() {
   }
   if (write_armed_) return;
   write_armed_ = true;
-  worker_.poller().modify(fd_, kReadEvents | EPOLLOUT, *this);
+  worker_.poller().modify(transport_.fd(), kReadEvents | EPOLLOUT, *this);
   answer_charge_ = send_body_ ? body_of(response_).size() : 0;
   slow_reader_ = worker_.add_slow_reader(*this, answer_charge_);
 }
@@ -377,7 +227,7 @@ void Connection::stop_waiting_to_write() {
 void Connection::answer_written() {
   if (write_armed_) {
     stop_waiting_to_write();
-    worker_.poller().modify(fd_, kReadEvents, *this);
+    worker_.poller().modify(transport_.fd(), events_, *this);
   }
   if (continuing_) {
     continuing_ = false;
@@ -413,7 +263,7 @@ bool Connection::needs_rest() const {
 void Connection::record(unsigned status) {
   AccessEntry entry;
   entry.method = exchange_->method_text();
-  entry.path = exchange_->path();
+  entry.path = exchange_->raw_path();
   entry.status = status;
   entry.bytes = sent_;
   entry.duration = now_ - began_;
@@ -426,58 +276,54 @@ void Connection::record(unsigned status) {
 
 void Connection::linger() {
   release_exchange();
-  ::shutdown(fd_, SHUT_WR);
+  transport_.end_sending();
   release_body();
   phase_ = Phase::kLingering;
   expect_before(now_ + kLingerFor);
 }
 
 bool Connection::discard_input() {
-  char scratch[16 * 1024];
   if (!readable_) return false;
-  if (++steps_ > kStepsPerTurn) return let_others_in();
-  const ssize_t got = ::recv(fd_, scratch, sizeof(scratch), 0);
-  if (got > 0) {
-    readable_ = static_cast<std::size_t>(got) == sizeof(scratch) || half_closed_;
-  } else if (got < 0 && errno == EAGAIN) {
+  if (turn_is_over()) return let_others_in();
+  const Transport::Received got = transport_.discard();
+  if (got.status == Transport::Status::kOk) {
+    readable_ = got.more || half_closed_;
+  } else if (got.status == Transport::Status::kAgain) {
     readable_ = false;
     if (!unread_) close();  // there was nothing to wait for
-  } else if (got == 0 || errno != EINTR) {
+  } else {
     close();
   }
   return true;
 }
 
 void Connection::cut_off() {
-  reset_at_close();
+  transport_.reset_at_close();
   close();
 }
 
 void Connection::drain() {
+  if (phase_ == Phase::kSecuring) close();
   if ((phase_ == Phase::kReading || phase_ == Phase::kResting) && !begun()) close();
 }
 
 void Connection::close() {
   if (phase_ == Phase::kClosed) return;
   const bool handling = phase_ == Phase::kHandling;
+  const bool orderly = phase_ == Phase::kReading || phase_ == Phase::kResting;
+  if (phase_ == Phase::kSecuring && transport_.secured()) count_failed_handshake();
   if (handling || (phase_ == Phase::kWriting && !continuing_)) record(kClientGone);
   phase_ = Phase::kClosed;
   gone_ = true;
   timer_.cancel();
   stop_waiting_to_write();
   release_body();
-  worker_.poller().remove(fd_, *this);
-  ::close(std::exchange(fd_, -1));
+  worker_.poller().remove(transport_.fd(), *this);
+  transport_.close(orderly);
   (void)std::exchange(response_, {});
   if (!handling) release_exchange();
   worker_.shared().closed(over_limit_);
   worker_.forget(*this);
-}
-
-// Else the kernel would keep what the client does not take, for minutes.
-void Connection::reset_at_close() {
-  const ::linger now{1, 0};
-  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
 void Connection::release_exchange() {
@@ -506,7 +352,7 @@ void Connection::time_passed() {
     steps_ = 0;
     return run();
   }
-  if (phase_ == Phase::kWriting) reset_at_close();
+  if (phase_ == Phase::kWriting) transport_.reset_at_close();
   if (phase_ != Phase::kReading || !begun()) return close();
   refuse_early(408, exchange_->head_done() ? "the body took too long" : "the header took too long");
   run();

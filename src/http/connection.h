@@ -1,6 +1,6 @@
 // One client's connection: reads its requests one after another and answers them.
 //
-//   reading -> handling -> writing (-> resting) -> reading ...
+//   (securing ->) reading -> handling -> writing (-> resting) -> reading ...
 //
 // The loop's thread only, except where said. Outlives its socket as long as a handler may read its request.
 #pragma once
@@ -19,6 +19,7 @@
 #include "http/exchange.h"
 #include "http/message.h"
 #include "http/poller.h"
+#include "http/transport.h"
 #include "http/worker.h"
 
 namespace drover::http {
@@ -28,9 +29,8 @@ class Connection final : public Poller::Watcher, public std::enable_shared_from_
   Connection(Worker& worker, Accepted socket, std::size_t place);
   ~Connection() override;
 
+  // Beyond max_connections it says 503 and closes.
   void start();
-  // Beyond max_connections: says 503 and closes.
-  void turn_away();
   // The answer to the request under way; nothing means that there will be none.
   void answer(std::optional<Response> response);
   // Closes as soon as no request is under way.
@@ -42,6 +42,8 @@ class Connection final : public Poller::Watcher, public std::enable_shared_from_
 
   // Any thread.
   void give_answer(std::optional<Response> response);
+  // Before that, and only on a thread that has the time.
+  void compress_long(Response& response) const;
   bool gone() const { return gone_.load(std::memory_order_relaxed); }
 
   // Where the worker keeps it.
@@ -50,6 +52,7 @@ class Connection final : public Poller::Watcher, public std::enable_shared_from_
 
  private:
   enum class Phase {
+    kSecuring,   // agrees on TLS
     kReading,    // waits for a request, or for the rest of one
     kHandling,   // the handler has it
     kWriting,    // the answer is on its way
@@ -62,10 +65,21 @@ class Connection final : public Poller::Watcher, public std::enable_shared_from_
 
   void on_ready(std::uint32_t events) override;
   void run();
+  bool turn_is_over();
   bool let_others_in();
+
+  // These, and read_request(), write_answer() and discard_input(), return false when there is nothing to do
+  // before the next event.
+  bool secure();
+  bool open_tls();
+  void count_failed_handshake();
+  void handshake_failed(const char* why);
+  void refuse_plain();
+  void welcome();
 
   bool read_request();
   bool receive();
+  void begin_exchange();
   bool wait_for_input();
   void input_ended();
   void head_arrived();
@@ -92,22 +106,22 @@ class Connection final : public Poller::Watcher, public std::enable_shared_from_
 
   void expect_before(SteadyTime deadline);
   void time_passed();
-  void reset_at_close();
   void release_exchange();
   bool begun() const { return exchange_ && exchange_->begun(); }
 
   Worker& worker_;  // gone when the server is: not used once closed
   const std::shared_ptr<Mailbox> mailbox_;
   std::size_t place_;
-  int fd_;
+  Transport transport_;
   const bool local_;
   const bool over_limit_;
   const std::string peer_;
 
-  Phase phase_ = Phase::kReading;
-  bool readable_ = false;     // a read may find something
-  bool half_closed_ = false;  // the client will send no more: read until the end shows
-  bool write_armed_ = false;  // waiting for room to write
+  Phase phase_;
+  const std::uint32_t events_;  // that it always waits for
+  bool readable_ = false;       // a read may find something
+  bool half_closed_ = false;    // the client will send no more: read until the end shows
+  bool write_armed_ = false;    // waiting for room to write
   bool in_handler_ = false;
   bool keep_ = true;            // the connection stays after this answer
   bool unread_ = false;         // part of a request will not be read

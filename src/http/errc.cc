@@ -20,6 +20,8 @@ class Category final : public std::error_category {
         return "the Unix socket's path is too long, or something else is there";
       case Errc::kSocketInUse:
         return "another process answers on the Unix socket";
+      case Errc::kCertificate:
+        return "TLS cannot be used";
     }
     return "unknown HTTP error";
   }

@@ -11,6 +11,7 @@ enum class Errc {
   kListen,
   kSocketPath,
   kSocketInUse,
+  kCertificate,
 };
 
 std::error_code make_error_code(Errc code);

@@ -24,9 +24,10 @@ Exchange::Exchange(std::size_t max_header)
       capacity_(max_header + kBodyRoom),
       data_(std::make_unique_for_overwrite<char[]>(capacity_)) {}
 
-void Exchange::set_peer(std::string_view peer, bool local) {
+void Exchange::set_peer(std::string_view peer, bool local, bool secure) {
   peer_ = peer;
   local_ = local;
+  secure_ = secure;
 }
 
 std::span<char> Exchange::space() {
@@ -56,6 +57,12 @@ Exchange::Step Exchange::refuse(unsigned status, std::string_view message) {
   return Step::kBad;
 }
 
+// The id may be among what was understood.
+Exchange::Step Exchange::refuse_head(unsigned status, std::string_view message) {
+  find_request_id();
+  return refuse(status, message);
+}
+
 Exchange::Step Exchange::parse_head() {
   if (at_ == begin_) {
     // Empty lines before a request are to be overlooked (RFC 9112 section 2.2).
@@ -70,10 +77,11 @@ Exchange::Step Exchange::parse_head() {
   std::size_t used = 0;
   const auto progress = parser_.parse_head({data_.get() + at_, filled_ - at_}, used);
   at_ += used;
-  if (progress == Parser::Progress::kBad) return refuse(parser_.too_large() ? 431 : 400, parser_.fault());
+  if (progress == Parser::Progress::kBad)
+    return refuse_head(parser_.too_large() ? 431 : 400, parser_.fault());
   const bool more = progress == Parser::Progress::kMore;
   const std::size_t size = (more ? filled_ : at_) - begin_;
-  if (size > max_header_ || (more && size == max_header_)) return refuse(431, "the header is too large");
+  if (size > max_header_ || (more && size == max_header_)) return refuse_head(431, "the header is too large");
 
   if (more) {
     if (begin_ > 0) {  // make room at the end; what was parsed has to be parsed again where it is now
@@ -110,7 +118,7 @@ bool Exchange::decode(std::string_view text, bool plus_is_space, std::string_vie
 }
 
 bool Exchange::split_path() {
-  std::string_view rest = target_.path.substr(1);
+  std::string_view rest = routed_path(target_.path).substr(1);
   for (segment_count_ = 0; segment_count_ < segments_.size();) {
     const std::size_t slash = rest.find('/');
     if (!decode(rest.substr(0, slash), false, segments_[segment_count_])) return false;
@@ -261,5 +269,7 @@ std::optional<std::string_view> Exchange::query(std::string_view name) const {
 std::optional<std::string_view> Exchange::header(std::string_view name) const {
   return parser_.head().field(name);
 }
+
+std::size_t Exchange::header_count(std::string_view name) const { return parser_.head().count(name); }
 
 }  // namespace drover::http

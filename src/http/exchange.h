@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "http/accept_encoding.h"
 #include "http/message.h"
 #include "http/parser.h"
 #include "http/router_impl.h"
@@ -38,7 +39,7 @@ class Exchange final : public Request {
   explicit Exchange(std::size_t max_header);
 
   // `peer` must stay.
-  void set_peer(std::string_view peer, bool local);
+  void set_peer(std::string_view peer, bool local, bool secure);
 
   // Where the next bytes go; commit() says how many came (0: none) before anything else is called.
   std::span<char> space();
@@ -54,6 +55,7 @@ class Exchange final : public Request {
   bool http11() const { return parser_.head().http11; }
   bool keep_alive() const { return parser_.head().keep_alive; }
   std::optional<std::string_view> expect() const { return parser_.head().expect; }
+  bool accepts_gzip() const { return http::accepts_gzip(parser_.head().fields); }
   std::uint64_t content_length() const { return parser_.head().content_length; }
   // Nothing of the body is still to come, so that refusing the request does not cost the connection.
   bool body_is_here() const;
@@ -67,9 +69,6 @@ class Exchange final : public Request {
   bool body_not_begun() const { return filled_ == head_end_; }
   void set_max_body(std::size_t bytes) { max_body_ = bytes; }
   Verb verb() const { return verb_; }
-  std::string_view method_text() const { return parser_.head().method; }
-  // Percent-encoded, as it came.
-  std::string_view path() const { return target_.path; }
   // The node for the path, or null.
   const Router::Impl::Node* route(const Router::Impl& router);
   void set_route(const Route& route) { route_ = &route; }
@@ -84,13 +83,18 @@ class Exchange final : public Request {
 
   // Request
   Method method() const override;
+  std::string_view method_text() const override { return parser_.head().method; }
+  std::string_view raw_path() const override { return target_.path; }
+  std::string_view raw_query() const override { return target_.query; }
   std::string_view path_parameter(std::string_view name) const override;
   std::optional<std::string_view> query(std::string_view name) const override;
   std::optional<std::string_view> header(std::string_view name) const override;
+  std::size_t header_count(std::string_view name) const override;
   std::string_view body() const override { return body_view_; }
   std::string_view request_id() const override { return request_id_; }
   std::string_view peer() const override { return peer_; }
   bool local() const override { return local_; }
+  bool secure() const override { return secure_; }
 
   // The answer's head, whose memory is reused as well.
   std::string answer_head;
@@ -99,6 +103,7 @@ class Exchange final : public Request {
   enum class Stage { kHead, kBody };
 
   Step refuse(unsigned status, std::string_view message);
+  Step refuse_head(unsigned status, std::string_view message);
   Step parse_head();
   bool interpret();
   bool split_path();
@@ -143,6 +148,7 @@ class Exchange final : public Request {
 
   std::string_view peer_;
   bool local_ = false;
+  bool secure_ = false;
 };
 
 }  // namespace drover::http

@@ -34,7 +34,7 @@ Reading read_in_pieces(const std::string& bytes, std::size_t piece) {
           break;
         case Step::kComplete:
           reading.requests.push_back(
-              std::string(exchange.method_text()) + " " + std::string(exchange.path()) + " " +
+              std::string(exchange.method_text()) + " " + std::string(exchange.raw_path()) + " " +
               std::string(exchange.header("X-A").value_or("-")) + " " + std::string(exchange.body()));
           exchange.next();
           unparsed = exchange.begun();
@@ -65,14 +65,16 @@ TEST(Exchange, ReadsTheSameHoweverTheBytesCome) {
     bytes += "POST /sized HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n" + std::string(9000, 's');
     bytes += "POST /chunked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
     bytes += "7d0;ext=\"1\"\r\n" + std::string(2000, 'c') + "\r\n1\r\nd\r\n000\r\nTrailer: t\r\n\r\n";
+    bytes += "POST /none HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     bytes += "PUT /empty HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
   }
   const Reading whole = read_in_pieces(bytes, bytes.size());
-  ASSERT_EQ(whole.requests.size(), 16u);
+  ASSERT_EQ(whole.requests.size(), 20u);
   EXPECT_EQ(whole.refused, 0u);
   EXPECT_EQ(whole.requests[1], "POST /sized - " + std::string(9000, 's'));
   EXPECT_EQ(whole.requests[2], "POST /chunked - " + std::string(2000, 'c') + "d");
-  EXPECT_EQ(whole.requests[4], "GET /a " + std::string(200, 'a') + " ");
+  EXPECT_EQ(whole.requests[3], "POST /none - ");
+  EXPECT_EQ(whole.requests[5], "GET /a " + std::string(200, 'a') + " ");
   for (std::size_t piece = 1; piece < 300; ++piece) ASSERT_EQ(read_in_pieces(bytes, piece), whole) << piece;
 }
 
@@ -88,6 +90,16 @@ TEST(Exchange, RefusesTheSameHoweverTheBytesCome) {
     EXPECT_TRUE(whole.requests.empty());
     for (std::size_t piece = 1; piece < 100; ++piece) ASSERT_EQ(read_in_pieces(bytes, piece), whole) << piece;
   }
+}
+
+TEST(Exchange, PeersAddressHasNoPort) {
+  Exchange exchange(1024);
+  exchange.set_peer("[2001:db8::7]:4711", false, false);
+  EXPECT_EQ(exchange.peer_address(), "2001:db8::7");
+  exchange.set_peer("192.0.2.7:4711", false, false);
+  EXPECT_EQ(exchange.peer_address(), "192.0.2.7");
+  exchange.set_peer("local", true, false);
+  EXPECT_EQ(exchange.peer_address(), "local");
 }
 
 TEST(Exchange, DoesNotReserveWhatWasOnlyAnnounced) {

@@ -89,6 +89,89 @@ TEST_F(LifetimeTest, NoAnswerIs500) {
   EXPECT_EQ(client.ask(kHello).body, "hello");
 }
 
+TEST_F(LifetimeTest, FilterRunsInsteadOfTheFirstAnswerOnly) {
+  std::atomic<int> runs{0};
+  router_.add(Method::kGet, "/filtered", [&](const Request&, Responder respond) {
+    respond.intercept([&runs, caller = std::this_thread::get_id()](Response response, Responder next) {
+      ++runs;
+      EXPECT_EQ(std::this_thread::get_id(), caller);
+      response.body += ", seen";
+      next(std::move(response));
+      next(text("again"));
+    });
+    const Responder copy = respond;
+    respond(text("one"));
+    copy(text("two"));
+  });
+  start();
+  Client client = connect();
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_EQ(client.ask("GET /filtered HTTP/1.1\r\n" + kHost).body, "one, seen");
+    EXPECT_EQ(runs, i);
+  }
+}
+
+TEST_F(LifetimeTest, NothingLeavesBeforeTheFilterLetsIt) {
+  std::promise<const Request*> seen;
+  Held passed;
+  std::atomic<bool> kept{true};
+  router_.add(Method::kGet, "/filtered/{name}", [&](const Request& request, Responder respond) {
+    respond.intercept([&](Response response, Responder next) {
+      EXPECT_EQ(response.body, "answer");
+      passed.put(std::move(next));
+    });
+    respond.hold(std::shared_ptr<const void>(&kept, [&](const void*) { kept = false; }));
+    held_.put(std::move(respond));
+    seen.set_value(&request);
+  });
+  start();
+  Client client = connect();
+  client.send("GET /filtered/a HTTP/1.1\r\n" + kHost + kHello);
+  const Request* request = seen.get_future().get();
+  { held_.take()(text("answer")); }  // no copy of the outer one is left
+  const Responder next = passed.take();
+  EXPECT_EQ(ask_once(kHello).body, "hello");  // the thread has had time to answer
+  EXPECT_FALSE(client.readable());
+  EXPECT_TRUE(kept);
+  EXPECT_EQ(request->path_parameter("name"), "a");
+  std::thread([&] { next(text("let through")); }).join();
+  EXPECT_FALSE(kept);
+  EXPECT_EQ(client.read().body, "let through");
+  EXPECT_EQ(client.read().body, "hello");
+}
+
+TEST_F(LifetimeTest, FilteredRequestThatNobodyAnswersIs500) {
+  std::atomic<bool> ran{false};
+  router_.add(Method::kGet, "/silent/{who}", [&](const Request& request, Responder respond) {
+    const bool call = request.path_parameter("who") == "filter";
+    respond.intercept([&](Response, Responder) { ran = true; });
+    if (call) respond(text("lost"));
+  });
+  start();
+  Client client = connect();
+  EXPECT_EQ(client.ask("GET /silent/handler HTTP/1.1\r\n" + kHost).status, 500u);
+  EXPECT_FALSE(ran);
+  EXPECT_EQ(client.ask("GET /silent/filter HTTP/1.1\r\n" + kHost).status, 500u);
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(client.ask(kHello).body, "hello");
+}
+
+TEST_F(LifetimeTest, FilterMayEndAfterTheServer) {
+  Held passed;
+  router_.add(Method::kGet, "/filtered", [&](const Request&, Responder respond) {
+    respond.intercept([&](Response, Responder next) { passed.put(std::move(next)); });
+    respond(text("answer"));
+  });
+  start();
+  Client client = connect();
+  client.send("GET /filtered HTTP/1.1\r\n" + kHost);
+  const Responder next = passed.take();
+  server_.reset();
+  EXPECT_TRUE(next.abandoned());
+  next(text("nobody hears this"));
+  EXPECT_TRUE(client.ended());
+}
+
 TEST_F(LifetimeTest, HandlerThatThrowsIs500) {
   router_.add(Method::kGet, "/throw", [](const Request&, Responder) { throw std::runtime_error("secret"); });
   start();
@@ -216,6 +299,7 @@ TEST_F(LifetimeTest, StopWhileAnswersPourIn) {
 TEST_F(LifetimeTest, UnixSocketIsForItsOwnerOnly) {
   const std::string path = options_.unix_socket = socket_path();
   router_.add(Method::kGet, "/who", [](const Request& request, Responder respond) {
+    EXPECT_EQ(request.peer_address(), "local");
     respond(text(std::string(request.peer()) + (request.local() ? " yes" : " no")));
   });
   start();

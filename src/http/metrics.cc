@@ -50,6 +50,18 @@ prometheus::Counter& Metrics::requests(std::size_t route, Verb verb, unsigned st
       {{"route", patterns_[route]}, {"method", verb_name(verb)}, {"code", std::to_string(status)}});
 }
 
+TlsMetrics::TlsMetrics(prometheus::Registry& registry)
+    : certificate_expiry(prometheus::BuildGauge()
+                             .Name("drover_http_certificate_expiry_timestamp_seconds")
+                             .Help("When the TLS certificate in use expires, in seconds since 1970")
+                             .Register(registry)
+                             .Add({})),
+      failed_handshakes(prometheus::BuildCounter()
+                            .Name("drover_http_tls_handshakes_failed_total")
+                            .Help("TLS handshakes that clients began and that came to nothing")
+                            .Register(registry)
+                            .Add({})) {}
+
 void RequestCounter::count(std::size_t route, Verb verb, unsigned status, double seconds) {
   metrics_.duration(route).Observe(seconds);
   for (const Known& known : known_[route]) {

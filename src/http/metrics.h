@@ -6,6 +6,11 @@
 //   drover_http_sent_bytes_total
 //   drover_http_slow_readers_closed_total                     to make room for other answers
 //
+// and with TLS:
+//
+//   drover_http_certificate_expiry_timestamp_seconds          of the certificate in use
+//   drover_http_tls_handshakes_failed_total                   begun by a client, and come to nothing
+//
 // `route` is the pattern, or "unmatched" for all unknown paths together.
 #pragma once
 
@@ -45,6 +50,14 @@ class Metrics {
   std::vector<std::string> patterns_;
   prometheus::Family<prometheus::Counter>& requests_;
   std::vector<prometheus::Histogram*> durations_;
+};
+
+// Of a server that speaks TLS only: elsewhere a time of expiry would be an alarm. Thread-safe.
+struct TlsMetrics {
+  explicit TlsMetrics(prometheus::Registry& registry);
+
+  prometheus::Gauge& certificate_expiry;
+  prometheus::Counter& failed_handshakes;
 };
 
 // One thread's way to the request metrics: remembers each counter, so that counting takes no look-up by

@@ -17,11 +17,11 @@ namespace {
 // Each field costs more memory than its bytes; no client sends this many.
 constexpr std::size_t kMaxFields = 128;
 
-std::string_view to_std(boost::beast::string_view text) { return {text.data(), text.size()}; }
+// The shortest end of a chunked body is "0\r\n\r\n". Beast asserts that all of it is there when it looks at a
+// last chunk for the second time, which is not so if it is also the first.
+constexpr std::size_t kLeastChunks = 5;
 
-bool equal_any_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
+std::string_view to_std(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
 // What a message is gathered in; outlives the Beast parser, which is made anew for each message.
 struct Message {
@@ -148,6 +148,10 @@ std::string_view describe(const ErrorCode& error) {
 
 }  // namespace
 
+bool equal_any_case(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
+
 struct Parser::Impl {
   // Beast knows more bytes are missing; anything else that is no success is a refusal.
   Progress judge(const ErrorCode& error, bool done) {
@@ -166,6 +170,11 @@ std::optional<std::string_view> Head::field(std::string_view name) const {
     if (equal_any_case(field.name, name)) return field.value;
   }
   return std::nullopt;
+}
+
+std::size_t Head::count(std::string_view name) const {
+  return static_cast<std::size_t>(std::count_if(
+      fields.begin(), fields.end(), [&](const Field& field) { return equal_any_case(field.name, name); }));
 }
 
 Parser::Parser() : impl_(std::make_unique<Impl>()) { reset(); }
@@ -206,7 +215,7 @@ Parser::Progress Parser::parse_chunks(std::string_view bytes, std::size_t& used,
   message.body_limit = limit;
   impl_->beast->eager(true);
   used = 0;
-  if (bytes.empty()) return Progress::kMore;
+  if (bytes.empty() || (bytes.front() == '0' && bytes.size() < kLeastChunks)) return Progress::kMore;
   ErrorCode error;
   used = impl_->beast->put(asio::const_buffer(bytes.data(), bytes.size()), error);
   return impl_->judge(error, impl_->beast->is_done());

@@ -17,6 +17,9 @@ struct Field {
   std::string_view value;
 };
 
+// As names of fields and their tokens are compared (ASCII).
+bool equal_any_case(std::string_view a, std::string_view b);
+
 // Views point into the bytes that the parser was given.
 struct Head {
   std::string_view method;
@@ -30,6 +33,8 @@ struct Head {
 
   // First field of that name, any case.
   std::optional<std::string_view> field(std::string_view name) const;
+  // How many fields have that name.
+  std::size_t count(std::string_view name) const;
 };
 
 class Parser {

@@ -15,7 +15,9 @@ struct Responder::Sink {
   ~Sink();
 
   std::shared_ptr<Connection> connection;
-  std::atomic<bool> answered{false};
+  std::atomic<bool> answered{false};  // or given to the filter
+  Responder::Filter filter;
+  bool filtered = false;  // this is a filter's `next`
   std::shared_ptr<const void> held;
 };
 

@@ -11,7 +11,7 @@ namespace {
 
 using Node = Router::Impl::Node;
 
-std::string default_error_body(unsigned status, std::string_view message) {
+std::string default_error_body(unsigned status, std::string_view message, std::string_view) {
   std::string_view code = "KOOPHONE.API.1000";
   if (status == 404 || status == 405) code = "APIGW.0101";
   if (status >= 500) code = "KOOPHONE.API.9999";

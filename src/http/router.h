@@ -33,9 +33,10 @@ class Router {
   void add(Method method, std::string pattern, Handler handler, RouteOptions options = {});
 
   // Makes the body of an error that the server itself answers (404, 405, 408, 413, 431, 400 ...): each API
-  // has its own form. `message` says what broke which rule. The default is
-  // {"error_code":"...","error_msg":"..."}.
-  using ErrorBody = std::function<std::string(unsigned status, std::string_view message)>;
+  // has its own form. `message` says what broke which rule; `path` is Request::raw_path(), empty if it did
+  // not get that far. The default is {"error_code":"...","error_msg":"..."}.
+  using ErrorBody =
+      std::function<std::string(unsigned status, std::string_view message, std::string_view path)>;
   void set_error_body(ErrorBody make);
 
   struct Impl;

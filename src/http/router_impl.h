@@ -40,8 +40,8 @@ struct Router::Impl {
 
   // The node of a path whose segments are decoded, or null. `values` becomes the parameters' values.
   const Node* find(std::span<const std::string_view> segments, std::vector<std::string_view>& values) const;
-  std::string error_body(unsigned status, std::string_view message) const {
-    return make_error_body(status, message);
+  std::string error_body(unsigned status, std::string_view message, std::string_view path) const {
+    return make_error_body(status, message, path);
   }
 
   Node root;

@@ -69,14 +69,16 @@ TEST_F(RouterTest, MethodsOfOnePathShareANode) {
 
 TEST(RouterErrors, DefaultBodyHasTheCodesOfTheApi) {
   const Router router;
-  EXPECT_EQ(router.impl().error_body(404, "say \"hi\"\n"),
+  EXPECT_EQ(router.impl().error_body(404, "say \"hi\"\n", "/x"),
             R"({"error_code":"APIGW.0101","error_msg":"say \"hi\"\n"})");
-  EXPECT_EQ(router.impl().error_body(405, "x"), R"({"error_code":"APIGW.0101","error_msg":"x"})");
+  EXPECT_EQ(router.impl().error_body(405, "x", "/x"), R"({"error_code":"APIGW.0101","error_msg":"x"})");
   for (const unsigned status : {400u, 408u, 411u, 413u, 414u, 415u, 431u}) {
-    EXPECT_EQ(router.impl().error_body(status, "x"), R"({"error_code":"KOOPHONE.API.1000","error_msg":"x"})");
+    EXPECT_EQ(router.impl().error_body(status, "x", {}),
+              R"({"error_code":"KOOPHONE.API.1000","error_msg":"x"})");
   }
   for (const unsigned status : {500u, 503u}) {
-    EXPECT_EQ(router.impl().error_body(status, "x"), R"({"error_code":"KOOPHONE.API.9999","error_msg":"x"})");
+    EXPECT_EQ(router.impl().error_body(status, "x", {}),
+              R"({"error_code":"KOOPHONE.API.9999","error_msg":"x"})");
   }
 }
 

@@ -32,7 +32,7 @@ void run_on(Loop& loop, Fn fn) {
 class ServerImpl final : public Server {
  public:
   ServerImpl(const Clock& clock, ServerOptions options, const Router& router, prometheus::Registry& registry)
-      : shared_(clock, std::move(options), router.impl(), registry) {}
+      : registry_(registry), shared_(clock, std::move(options), router.impl(), registry) {}
 
   ~ServerImpl() override { stop(Millis(0)); }
 
@@ -48,6 +48,11 @@ class ServerImpl final : public Server {
       if (!local) return Failure(local.error());
       sockets.push_back(std::move(*local));
     }
+    if (!options.tls.certificate.empty()) {
+      auto opened = CertificateWatch::open(options.tls, shared_.clock, registry_);
+      if (!opened) return Failure(opened.error());
+      shared_.certificates = std::move(*opened);
+    }
     for (unsigned i = 0; i < options.threads; ++i) {
       workers_.push_back(std::make_unique<Worker>(shared_, "http"));
       if (!workers_.back()->good()) return failure(std::make_error_code(std::errc::too_many_files_open));
@@ -56,7 +61,9 @@ class ServerImpl final : public Server {
       listeners_.push_back(std::make_unique<Listener>(
           std::move(socket), *workers_.front(), [this](Accepted accepted) { deliver(std::move(accepted)); }));
     }
-    run_on(workers_.front()->loop(), [this] {
+    Loop& first = workers_.front()->loop();
+    run_on(first, [&] {
+      if (shared_.certificates) shared_.certificates->start(first, options.tls_check);
       for (auto& listener : listeners_) listener->start();
     });
     return {};
@@ -88,6 +95,7 @@ class ServerImpl final : public Server {
     worker.loop().post([&worker, accepted = std::move(accepted)] { worker.adopt(accepted); });
   }
 
+  prometheus::Registry& registry_;
   Shared shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<Listener>> listeners_;
@@ -104,8 +112,12 @@ Result<> check(const ServerOptions& options) {
   if (options.max_header < kLeastHeader || options.max_header > kMostHeader) {
     return failure(Errc::kBadOption, "max_header: 256 bytes to 1 MiB");
   }
-  for (const Millis timeout :
-       {options.header_timeout, options.body_timeout, options.idle_timeout, options.write_timeout}) {
+  if (options.tls.certificate.empty() != options.tls.key.empty() ||
+      (options.tls.certificate.empty() && !options.tls.client_ca.empty())) {
+    return failure(Errc::kBadOption, "tls: a certificate and its key go together");
+  }
+  for (const Millis timeout : {options.tls_check, options.header_timeout, options.body_timeout,
+                               options.idle_timeout, options.write_timeout}) {
     if (timeout <= Millis(0)) return failure(Errc::kBadOption, "timeouts: more than 0");
   }
   return {};

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "http/certificate.h"
 #include "http/router.h"
 
 namespace prometheus {
@@ -23,13 +24,16 @@ struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8580;  // 0: any free one
   std::string unix_socket;    // a path, made with mode 0600; empty: none
+  // If set, TCP speaks TLS only; the Unix socket stays plain.
+  CertificateFiles tls;
+  Millis tls_check{1'000};  // how often the files are looked at
   unsigned threads = 1;
   std::size_t max_connections = 10'000;  // beyond: 503, Retry-After, close; the Unix socket is not limited
   std::size_t max_header = std::size_t{16} << 10;  // bytes, start line included; beyond that 431
-  Millis header_timeout{10'000};                   // from a request's first byte to the end of its header
-  Millis body_timeout{30'000};                     // for the whole body
-  Millis idle_timeout{75'000};                     // between requests
-  Millis write_timeout{30'000};  // for a client to take 16 KiB of an answer, or the rest of it
+  Millis header_timeout{10'000};  // from a request's first byte to the end of its header; for a TLS handshake
+  Millis body_timeout{30'000};    // for the whole body
+  Millis idle_timeout{75'000};    // between requests
+  Millis write_timeout{30'000};   // for a client to take 16 KiB of an answer, or the rest of it
   // Large bodies of requests under way; beyond: 503, Retry-After, close.
   std::size_t body_memory = std::size_t{256} << 20;
   // Answers that their clients are slow to take; beyond: the client that took none of its for longest is

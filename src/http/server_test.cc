@@ -5,6 +5,7 @@
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <cstring>
 #include <sstream>
 
 #include "http/errc.h"
@@ -89,11 +90,12 @@ TEST_F(ServerTest, UnknownPathIs404AndWrongMethodIs405WithAllow) {
 }
 
 TEST_F(ServerTest, ErrorBodiesAreTheRouters) {
-  router_.set_error_body([](unsigned status, std::string_view message) {
-    return std::to_string(status) + ":" + std::string(message);
+  router_.set_error_body([](unsigned status, std::string_view message, std::string_view path) {
+    return std::to_string(status) + ":" + std::string(message) + ":" + std::string(path);
   });
   start();
-  EXPECT_EQ(ask_once("GET /nope HTTP/1.1\r\n" + kHost).body, "404:there is no such path");
+  EXPECT_EQ(ask_once("GET /no%70e?x HTTP/1.1\r\n" + kHost).body, "404:there is no such path:/no%70e");
+  EXPECT_THAT(ask_once("GET nope HTTP/1.1\r\n" + kHost).body, testing::StartsWith("400:"));
 }
 
 TEST_F(ServerTest, DecodesPathParametersAndQuery) {
@@ -116,6 +118,32 @@ TEST_F(ServerTest, TakesOtherFormsOfTheTarget) {
   EXPECT_EQ(client.ask("GET HTTP://example.com//items/1/2?q=3 HTTP/1.1\r\n" + kHost).body, "1|2|3");
   EXPECT_EQ(client.ask("GET http://example.com HTTP/1.1\r\n" + kHost).status, 404u);
   EXPECT_EQ(client.ask("CONNECT example.com:443 HTTP/1.1\r\n" + kHost).status, 400u);
+}
+
+TEST_F(ServerTest, OneEmptySegmentAtTheBeginningIsForgiven) {
+  start();
+  Client client = connect();
+  EXPECT_EQ(client.ask("GET //hello HTTP/1.1\r\n" + kHost).body, "hello");
+  EXPECT_EQ(client.ask("GET ///hello HTTP/1.1\r\n" + kHost).status, 404u);
+  EXPECT_EQ(client.ask("GET //items//2 HTTP/1.1\r\n" + kHost).status, 404u);
+  EXPECT_EQ(client.ask("GET // HTTP/1.1\r\n" + kHost).status, 404u);
+}
+
+TEST_F(ServerTest, HandlersSeeTheTargetAsItCame) {
+  router_.add(Method::kGet, "/raw/{part}", [](const Request& request, Responder respond) {
+    respond(text(std::string(request.method_text()) + " " + std::string(request.raw_path()) + " " +
+                 std::string(request.raw_query())));
+  });
+  start();
+  Client client = connect();
+  const auto seen = [&](const std::string& target) {
+    return client.ask("GET " + target + " HTTP/1.1\r\n" + kHost).body;
+  };
+  EXPECT_EQ(seen("/raw/a%7e+%2F?q=%41+b&q&&c=?"), "GET /raw/a%7e+%2F q=%41+b&q&&c=?");
+  EXPECT_EQ(seen("//raw/a?"), "GET //raw/a ");
+  EXPECT_EQ(seen("http://other:80//raw/a?b"), "GET //raw/a b");
+  client.send("HEAD /raw/x HTTP/1.1\r\n" + kHost);
+  EXPECT_EQ(client.read(true).header("Content-Length"), std::to_string(std::strlen("HEAD /raw/x ")));
 }
 
 TEST_F(ServerTest, AnswersPipelinedRequestsInOrder) {
@@ -248,6 +276,10 @@ TEST_F(ServerTest, HandlersSeeHeadersPeerAndMethod) {
     EXPECT_EQ(request.header("X-tHiNg"), "a b");
     EXPECT_EQ(request.header("empty"), "");
     EXPECT_EQ(request.header("missing"), std::nullopt);
+    EXPECT_EQ(request.header_count("X-THING"), 2u);
+    EXPECT_EQ(request.header_count("empty"), 1u);
+    EXPECT_EQ(request.header_count("missing"), 0u);
+    EXPECT_EQ(request.peer_address(), "127.0.0.1");
     EXPECT_EQ(request.path_parameter("missing"), "");
     respond(text(std::string(request.peer()) + " " + std::string(request.request_id())));
   });

@@ -30,11 +30,14 @@ std::optional<Target> split_target(std::string_view target) {
     if (target.front() == '?') return Target{"/", target.substr(1)};
   }
   if (target.empty() || target.front() != '/') return std::nullopt;
-  while (target.size() > 1 && target[1] == '/') target.remove_prefix(1);
-
   const std::size_t mark = target.find('?');
   if (mark == target.npos) return Target{target, {}};
   return Target{target.substr(0, mark), target.substr(mark + 1)};
+}
+
+std::string_view routed_path(std::string_view path) {
+  if (path.starts_with("//")) path.remove_prefix(1);
+  return path;
 }
 
 bool percent_decode(std::string_view text, bool plus_is_space, std::string& out) {

@@ -8,13 +8,16 @@
 namespace drover::http {
 
 struct Target {
-  std::string_view path;   // begins with exactly one '/', still percent-encoded
+  std::string_view path;   // begins with '/', still percent-encoded
   std::string_view query;  // without the '?', still percent-encoded
 };
 
-// Takes origin form ("/v1/x?a=b") and absolute form ("http://host/v1/x"); several slashes at the beginning
-// count as one, because SDKs whose endpoint ends with a slash send two. Nothing for any other form.
+// Takes origin form ("/v1/x?a=b") and absolute form ("http://host/v1/x"). Nothing for any other form.
 std::optional<Target> split_target(std::string_view target);
+
+// The path that is looked up: "//v1/x" is "/v1/x", because SDKs whose endpoint ends with a slash send that.
+// Only this one empty segment is forgiven.
+std::string_view routed_path(std::string_view path);
 
 // Appends `text` decoded to `out`. False if an escape is malformed or stands for NUL. `plus_is_space` for
 // queries.

@@ -15,12 +15,19 @@ TEST(Target, SplitsPathAndQuery) {
   expect("/", "/", "");
   expect("/?", "/", "");
   expect("/a/b?c=d?e", "/a/b", "c=d?e");
-  expect("//a//b", "/a//b", "");
-  expect("////", "/", "");
-  expect("//?a", "/", "a");
+  expect("//a//b", "//a//b", "");
+  expect("//?a", "//", "a");
   expect("http://h", "/", "");
   expect("http://h?a", "/", "a");
-  expect("HTTPS://user@h:1//a?b", "/a", "b");
+  expect("HTTPS://user@h:1//a%2f?b", "//a%2f", "b");
+}
+
+TEST(Target, OneEmptySegmentAtTheBeginningIsForgiven) {
+  EXPECT_EQ(routed_path("/"), "/");
+  EXPECT_EQ(routed_path("/a"), "/a");
+  EXPECT_EQ(routed_path("//a//b"), "/a//b");
+  EXPECT_EQ(routed_path("//"), "/");
+  EXPECT_EQ(routed_path("///a"), "//a");
 }
 
 TEST(Target, RefusesOtherForms) {

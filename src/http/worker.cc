@@ -49,14 +49,9 @@ Worker::Worker(Shared& shared, const char* thread_name)
 Worker::~Worker() = default;
 
 void Worker::adopt(Accepted socket) {
-  const bool over_limit = socket.over_limit;
   auto connection = std::make_shared<Connection>(*this, std::move(socket), connections_.size());
   connections_.push_back(connection);
-  if (over_limit) {
-    connection->turn_away();
-  } else {
-    connection->start();
-  }
+  connection->start();
 }
 
 void Worker::drain() {

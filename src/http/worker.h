@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "http/access_log.h"
 #include "http/answer.h"
+#include "http/certificate_watch.h"
 #include "http/exchange.h"
 #include "http/mailbox.h"
 #include "http/metrics.h"
@@ -41,6 +42,7 @@ struct Shared {
   const ServerOptions options;
   const Router::Impl& router;
   Metrics metrics;
+  std::unique_ptr<CertificateWatch> certificates;  // null: plain; set before the threads begin
   std::atomic<std::size_t> open{0};
   std::atomic<std::size_t> over_limit{0};    // of these, only open to be told that there are too many
   std::atomic<std::size_t> body_bytes{0};    // of options.body_memory

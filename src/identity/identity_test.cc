@@ -1,224 +1,233 @@
+// Projects, operators' tokens, the server's own user, and the store behind it all.
 #include "identity/identity.h"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <thread>
 
 #include "identity/secret.h"
-#include "store/sqlite/store_fixture.h"
+#include "identity/testing/identity_fixture.h"
 
 namespace drover::identity {
 namespace {
 
-using store::Role;
-
-class TurnableClock final : public Clock {
- public:
-  std::int64_t unix_ms() const override { return now; }
-  std::atomic<std::int64_t> now{1'700'000'000'000};
-};
-
-class IdentityTest : public testing::Test {
- protected:
-  IdentityTest() { open(); }
-  ~IdentityTest() override { store_->close(); }
-
-  void open() {
-    store_ = store::open_sqlite({dir_.file("drover.db")}, registry_).value();
-    identity_ = Identity::load(clock_, *store_).value();
-  }
-  void reopen() {
-    identity_.reset();
-    store_->close();
-    store_.reset();
-    open();
-  }
-
-  Result<store::Project> create_project(const std::string& name, bool koophone_only = false) {
-    return store::wait_for<Result<store::Project>>(
-        [&](auto done) { identity_->create_project(name, koophone_only, done); });
-  }
-  Result<NewToken> create_token(const std::string& project, Role role, Seconds lifetime = Seconds(3600)) {
-    return store::wait_for<Result<NewToken>>(
-        [&](auto done) { identity_->create_token(project, role, lifetime, done); });
-  }
-  Result<> revoke(const std::string& id) {
-    return store::wait_for<Result<>>([&](auto done) { identity_->revoke_token(id, done); });
-  }
-
-  TurnableClock clock_;
-  store::TempDir dir_;
-  prometheus::Registry registry_;
-  std::unique_ptr<store::Store> store_;
-  std::unique_ptr<Identity> identity_;
-};
+using Verdict = Permissions::Verdict;
 
 TEST_F(IdentityTest, TokenOpensItsProjectWithItsRole) {
   const auto one = create_project("one").value();
-  const auto two = create_project("two", true).value();
-  const auto admin = create_token("one", Role::kAdmin).value();
-  const auto reader = create_token("two", Role::kReadOnly).value();
+  const auto two = create_project("two", {}, true).value();
+  const auto admin = create_token("one").value();
+  const auto reader = create_token(two.id, kReading).value();
 
-  const auto as_admin = identity_->authenticate(admin.secret);
+  const PrincipalPtr as_admin = identity_->authenticate(admin.secret);
   ASSERT_TRUE(as_admin);
   EXPECT_EQ(as_admin->project, one.seq);
-  EXPECT_EQ(as_admin->role, Role::kAdmin);
+  EXPECT_EQ(as_admin->project_id, one.id);
+  EXPECT_EQ(as_admin->project_name, "one");
+  EXPECT_EQ(as_admin->roles, std::vector{kAllOfIt});
+  EXPECT_EQ(as_admin->actor, "token:" + admin.view.id);
+  EXPECT_EQ(as_admin->user, 0);
+  EXPECT_EQ(as_admin->permissions.verdict(Action::kAsyncCommand), Verdict::kAllowed);
   EXPECT_FALSE(as_admin->koophone_commands_only);
+  EXPECT_FALSE(as_admin->node_admin);
 
-  const auto as_reader = identity_->authenticate(reader.secret);
+  const PrincipalPtr as_reader = identity_->authenticate(reader.secret);
   ASSERT_TRUE(as_reader);
   EXPECT_EQ(as_reader->project, two.seq);
-  EXPECT_EQ(as_reader->role, Role::kReadOnly);
+  EXPECT_EQ(as_reader->permissions.verdict(Action::kAsyncCommand), Verdict::kDenied);
+  EXPECT_EQ(as_reader->permissions.verdict(Action::kReadTask), Verdict::kAllowed);
   EXPECT_TRUE(as_reader->koophone_commands_only);
+
+  EXPECT_LT(as_admin->limit_key, 0);
+  EXPECT_NE(as_admin->limit_key, as_reader->limit_key);
+  EXPECT_EQ(identity_->authenticate(admin.secret), as_admin) << "made once";
 }
 
 TEST_F(IdentityTest, SurvivesARestart) {
-  create_project("one", true).value();
-  const auto token = create_token("one", Role::kAdmin).value();
+  const auto one = create_project("one", {}, true).value();
+  const auto token = create_token("one").value();
   reopen();
-  const auto who = identity_->authenticate(token.secret);
+  const PrincipalPtr who = identity_->authenticate(token.secret);
   ASSERT_TRUE(who);
   EXPECT_TRUE(who->koophone_commands_only);
-  EXPECT_EQ(who->role, Role::kAdmin);
+  EXPECT_EQ(who->roles, std::vector{kAllOfIt});
   ASSERT_EQ(identity_->tokens("one").size(), 1u);
   EXPECT_EQ(identity_->tokens("one")[0].expires_ms, token.view.expires_ms);
+  EXPECT_EQ(identity_->projects(), std::vector{one});
 }
 
 TEST_F(IdentityTest, NobodyElseIsLetIn) {
   create_project("one").value();
-  const std::string secret = create_token("one", Role::kAdmin).value().secret;
-  EXPECT_FALSE(identity_->authenticate(""));
-  EXPECT_FALSE(identity_->authenticate("drv_"));
-  EXPECT_FALSE(identity_->authenticate(secret.substr(0, secret.size() - 1)));
-  EXPECT_FALSE(identity_->authenticate(secret + "A"));
-  EXPECT_FALSE(identity_->authenticate(std::string(1'000'000, 'x')));
+  const std::string secret = create_token("one").value().secret;
+  for (const std::string& wrong :
+       {std::string(), std::string("drv_"), std::string("drs_"), secret.substr(0, secret.size() - 1),
+        secret + "A", "drs_" + secret.substr(4), std::string(1'000'000, 'x')}) {
+    EXPECT_FALSE(is_let_in(wrong));
+  }
   std::string other = secret;
   other[10] = other[10] == 'a' ? 'b' : 'a';
-  EXPECT_FALSE(identity_->authenticate(other));
+  EXPECT_FALSE(is_let_in(other));
 }
 
 TEST_F(IdentityTest, TokenEndsWithItsLifetime) {
   create_project("one").value();
-  const auto token = create_token("one", Role::kAdmin, Seconds(60)).value();
+  const auto token = create_token("one", kAllOfIt, Seconds(60)).value();
   EXPECT_EQ(token.view.expires_ms, clock_.now + 60'000);
   clock_.now += 59'999;
-  EXPECT_TRUE(identity_->authenticate(token.secret));
+  EXPECT_TRUE(is_let_in(token.secret));
   clock_.now += 1;
-  EXPECT_FALSE(identity_->authenticate(token.secret));
-  // It is still there to be seen.
-  EXPECT_EQ(identity_->tokens("one").size(), 1u);
+  EXPECT_FALSE(is_let_in(token.secret));
+  EXPECT_EQ(identity_->tokens("one").size(), 1u) << "it is still there to be seen";
 }
 
 TEST_F(IdentityTest, RevokedTokenIsRefusedAtOnceAndForGood) {
   create_project("one").value();
-  const auto token = create_token("one", Role::kAdmin).value();
-  const auto kept = create_token("one", Role::kAdmin).value();
-  ASSERT_TRUE(revoke(token.view.id));
-  EXPECT_FALSE(identity_->authenticate(token.secret));
-  EXPECT_TRUE(identity_->authenticate(kept.secret));
-  EXPECT_EQ(revoke(token.view.id).error().code, Errc::kNotFound);
+  const auto token = create_token("one").value();
+  const auto kept = create_token("one").value();
+  EXPECT_TRUE(is_let_in(token.secret));
+  ASSERT_TRUE(revoke_token(token.view.id));
+  EXPECT_FALSE(is_let_in(token.secret));
+  EXPECT_TRUE(is_let_in(kept.secret));
+  EXPECT_THAT(revoke_token(token.view.id), FailsWith(Errc::kNotFound));
   reopen();
-  EXPECT_FALSE(identity_->authenticate(token.secret));
-  EXPECT_TRUE(identity_->authenticate(kept.secret));
+  EXPECT_FALSE(is_let_in(token.secret));
+  EXPECT_TRUE(is_let_in(kept.secret));
 }
 
 TEST_F(IdentityTest, NamesAreChecked) {
   for (const std::string& bad : {std::string(), std::string(65, 'a'), std::string("a b"), std::string("a/b"),
                                  std::string("\xc3\xa9"), std::string("a\0b", 3)}) {
-    EXPECT_EQ(create_project(bad).error().code, Errc::kBadName) << bad;
+    EXPECT_THAT(create_project(bad), FailsWith(Errc::kBadName)) << bad;
+    EXPECT_THAT(create_user(bad), FailsWith(Errc::kBadName)) << bad;
+    EXPECT_THAT(put_policy(bad, "{}"), FailsWith(Errc::kBadName)) << bad;
   }
   EXPECT_TRUE(create_project(std::string(64, 'a')));
   EXPECT_TRUE(create_project("Aa0_-"));
-  EXPECT_EQ(create_project("Aa0_-").error().code, store::Errc::kExists);
+  EXPECT_THAT(create_project("Aa0_-"), FailsWith(store::Errc::kExists));
   EXPECT_EQ(identity_->projects().size(), 2u);
 }
 
-TEST_F(IdentityTest, LifetimesAreChecked) {
-  create_project("one").value();
-  EXPECT_EQ(create_token("one", Role::kAdmin, Seconds(0)).error().code, Errc::kBadLifetime);
-  EXPECT_EQ(create_token("one", Role::kAdmin, Seconds(-1)).error().code, Errc::kBadLifetime);
-  EXPECT_EQ(create_token("one", Role::kAdmin, Seconds(315'360'001)).error().code, Errc::kBadLifetime);
-  EXPECT_TRUE(create_token("one", Role::kAdmin, Seconds(315'360'000)));
-  EXPECT_EQ(create_token("two", Role::kAdmin).error().code, Errc::kNotFound);
+TEST_F(IdentityTest, ProjectKeepsTheIdThatItsClientsKnow) {
+  const std::string id = "0123456789abcdef0123456789abcdef";
+  for (const std::string& bad : {id + "0", id.substr(1), "G" + id.substr(1), "A" + id.substr(1)}) {
+    EXPECT_THAT(create_project("one", bad), FailsWith(Errc::kBadId)) << bad;
+  }
+  const auto one = create_project("one", id).value();
+  EXPECT_EQ(one.id, id);
+  EXPECT_THAT(create_project("two", id), FailsWith(store::Errc::kExists));
+  const auto two = create_project("two").value();
+  EXPECT_EQ(two.id.size(), 32u);
+  EXPECT_NE(two.id, id);
+  EXPECT_EQ(identity_->project(id), one);
+  EXPECT_EQ(identity_->project("one"), one);
+  EXPECT_EQ(identity_->project("three"), std::nullopt);
+  EXPECT_EQ(identity_->project(""), std::nullopt);
+  EXPECT_EQ(identity_->project_name(two.seq), "two");
+  EXPECT_EQ(identity_->project_name(two.seq + 1), "");
 }
 
-TEST_F(IdentityTest, ServersOwnUserIsAdminOfAnyProject) {
-  const auto one = create_project("one", true).value();
-  const auto who = identity_->local("one");
-  ASSERT_TRUE(who);
-  EXPECT_EQ(who->project, one.seq);
-  EXPECT_EQ(who->role, Role::kAdmin);
-  EXPECT_TRUE(who->koophone_commands_only);
+TEST_F(IdentityTest, TokensAreChecked) {
+  create_project("one").value();
+  for (const std::int64_t seconds : {0LL, -1LL, 315'360'001LL}) {
+    EXPECT_THAT(create_token("one", kAllOfIt, Seconds(seconds)), FailsWith(Errc::kBadLifetime));
+  }
+  EXPECT_TRUE(create_token("one", kAllOfIt, Seconds(315'360'000)));
+  EXPECT_THAT(create_token("two"), FailsWith(Errc::kNotFound));
+  EXPECT_EQ(create_token("two").error().message, "no such project: two");
+  EXPECT_EQ(create_token("one", "none").error().message, "no such role: none");
+  EXPECT_EQ(identity_->tokens("").size(), 1u);
+}
+
+TEST_F(IdentityTest, ServersOwnUserIsAdministratorOfEverything) {
+  const auto one = create_project("one", {}, true).value();
+  for (const std::string& named : {std::string("one"), one.id}) {
+    const PrincipalPtr who = identity_->local(named);
+    ASSERT_TRUE(who);
+    EXPECT_EQ(who->project, one.seq);
+    EXPECT_EQ(who->actor, "local");
+    EXPECT_EQ(who->limit_key, 0);
+    EXPECT_EQ(who->permissions.verdict(Action::kRemoveInstance), Verdict::kAllowed);
+    EXPECT_TRUE(who->koophone_commands_only);
+    EXPECT_TRUE(who->node_admin);
+    EXPECT_EQ(identity_->projects_of(*who).size(), 1u);
+  }
   EXPECT_FALSE(identity_->local("two"));
+  const PrincipalPtr nowhere = identity_->local("");
+  ASSERT_TRUE(nowhere);
+  EXPECT_EQ(nowhere->project, 0);
+  EXPECT_TRUE(nowhere->node_admin);
+  EXPECT_EQ(nowhere->permissions.verdict(Action::kReadTask), Verdict::kDenied);
 }
 
 TEST_F(IdentityTest, TokensAreListedNewestFirst) {
   create_project("one").value();
-  create_project("two").value();
-  const std::string a = create_token("one", Role::kAdmin).value().view.id;
+  const auto two = create_project("two").value();
+  const std::string a = create_token("one").value().view.id;
   clock_.now += 1000;
-  const std::string b = create_token("two", Role::kReadOnly).value().view.id;
+  const std::string b = create_token("two", kReading).value().view.id;
   clock_.now += 1000;
-  const std::string c = create_token("one", Role::kReadOnly).value().view.id;
+  const std::string c = create_token("one", kReading).value().view.id;
   const auto ids = [](const std::vector<TokenView>& views) {
     std::vector<std::string> out;
+    out.reserve(views.size());
     for (const TokenView& view : views) out.push_back(view.id);
     return out;
   };
   EXPECT_EQ(ids(identity_->tokens("")), (std::vector{c, b, a}));
   EXPECT_EQ(ids(identity_->tokens("one")), (std::vector{c, a}));
+  EXPECT_EQ(ids(identity_->tokens(two.id)), std::vector{b});
   EXPECT_EQ(identity_->tokens("two")[0].project, "two");
+  EXPECT_EQ(identity_->tokens("two")[0].policy, kReading);
   EXPECT_TRUE(identity_->tokens("three").empty());
 }
 
-TEST_F(IdentityTest, SecretIsStoredNowhere) {
-  create_project("one").value();
-  const auto token = create_token("one", Role::kAdmin).value();
-  std::string stored;
-  for (const auto& entry : std::filesystem::directory_iterator(dir_.file(""))) {
-    std::ifstream file(entry.path(), std::ios::binary);
-    stored.append(std::istreambuf_iterator<char>(file), {});
-  }
-  EXPECT_NE(stored.find(token.view.id), std::string::npos);
-  EXPECT_EQ(stored.find(token.secret.substr(4)), std::string::npos);
+TEST_F(IdentityTest, TokenSeesItsOwnProjectOnly) {
+  const auto one = create_project("one").value();
+  create_project("two").value();
+  const PrincipalPtr who = identity_->authenticate(create_token("one").value().secret);
+  EXPECT_EQ(identity_->projects_of(*who), std::vector{one});
 }
 
-TEST_F(IdentityTest, ReadersAndWritersAtOnce) {
+TEST_F(IdentityTest, ClosedStoreFailsChangesAndKeepsTheRest) {
   create_project("one").value();
-  const std::string secret = create_token("one", Role::kAdmin).value().secret;
-  std::atomic<bool> done{false};
-  std::atomic<int> refused{0};
-  std::vector<std::thread> readers;
-  for (int i = 0; i < 3; ++i) {
-    readers.emplace_back([&] {
-      while (!done) {
-        if (!identity_->authenticate(secret)) ++refused;
-      }
-    });
-  }
-  for (int i = 0; i < 20; ++i) {
-    const auto token = create_token("one", Role::kReadOnly).value();
-    EXPECT_TRUE(revoke(token.view.id));
-  }
-  done = true;
-  for (std::thread& reader : readers) reader.join();
-  EXPECT_EQ(refused, 0);
-}
-
-TEST_F(IdentityTest, ClosedStoreFailsWritesAndKeepsReads) {
-  create_project("one").value();
-  const auto token = create_token("one", Role::kAdmin).value();
+  create_user("alice", {{"one", kAllOfIt}}).value();
+  const auto key = create_key("alice").value();
+  const auto token = create_token("one").value();
+  const auto session = log_in("alice").value();
   store_->close();
-  EXPECT_EQ(create_project("two").error().code, store::Errc::kClosed);
-  EXPECT_EQ(create_token("one", Role::kAdmin).error().code, store::Errc::kClosed);
-  EXPECT_EQ(revoke(token.view.id).error().code, store::Errc::kClosed);
-  EXPECT_TRUE(identity_->authenticate(token.secret));
+  EXPECT_THAT(create_project("two"), FailsWith(store::Errc::kClosed));
+  EXPECT_THAT(create_token("one"), FailsWith(store::Errc::kClosed));
+  EXPECT_THAT(revoke_token(token.view.id), FailsWith(store::Errc::kClosed));
+  EXPECT_THAT(create_user("bob"), FailsWith(store::Errc::kClosed));
+  EXPECT_THAT(remove_user("alice"), FailsWith(store::Errc::kClosed));
+  EXPECT_THAT(change_user("alice", {.password = {}, .enabled = false}), FailsWith(store::Errc::kClosed));
+  EXPECT_THAT(remove_grant("alice", {"one", kAllOfIt}), FailsWith(store::Errc::kClosed));
+  EXPECT_THAT(remove_key(key.view.id), FailsWith(store::Errc::kClosed));
+  EXPECT_THAT(end_session(session.secret), FailsWith(store::Errc::kClosed));
+  EXPECT_TRUE(is_let_in(token.secret));
+  EXPECT_TRUE(is_let_in(session.secret));
   EXPECT_EQ(identity_->projects().size(), 1u);
+  EXPECT_EQ(identity_->users().size(), 1u);
+  EXPECT_EQ(identity_->keys("").size(), 1u);
+}
+
+// A change is stored before it counts: while the store's writer is held, nothing has changed for anybody.
+TEST_F(IdentityTest, NothingCountsBeforeItIsStored) {
+  create_project("one").value();
+  const auto token = create_token("one").value();
+  std::atomic<int> answers{0};
+  store::HeldWriter held(*store_);
+  identity_->revoke_token(token.view.id, [&](const Result<>& done) { answers += done.has_value(); });
+  identity_->create_user({"alice", {}, {}},
+                         [&](const Result<UserView>& done) { answers += done.has_value(); });
+  EXPECT_TRUE(is_let_in(token.secret));
+  EXPECT_EQ(identity_->users().size(), 0u);
+  EXPECT_EQ(answers, 0);
+  held.release();
+  EXPECT_TRUE(create_user("bob", {}, {}));  // in turn, so the others are done
+  EXPECT_EQ(answers, 2);
+  EXPECT_FALSE(is_let_in(token.secret));
+  EXPECT_EQ(identity_->users().size(), 2u);
 }
 
 TEST(SecretTest, IsAsLongAsItSaysAndNeverTheSame) {

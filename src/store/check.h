@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "store/types.h"
+
 namespace drover::store {
 
 enum class Verdict : std::uint8_t { kOk, kWarning, kFailure };
@@ -23,6 +25,7 @@ struct CheckReport {
   bool in_use = false;         // a server has it open
   pid_t server = 0;            // and which; 0: not known
   std::int64_t instances = 0;  // that a server has to keep links to
+  IdentityRows identities;     // whose secrets may be sealed with a key that is not in the database
 };
 
 // What to do about a damaged database in the data folder `folder`: commands.

@@ -52,9 +52,12 @@ struct WriteBatch {
   std::vector<Ended> ended;
   // Refused while any of a task's jobs has no outcome here or in the store.
   std::vector<Finished> finished;  // tasks whose last job has ended, here or before
+  // Of the tasks that are accepted here, in their order; an entry without a task may stand anywhere.
+  std::vector<AuditEntry> audit;
 
   bool empty() const {
-    return accepted.empty() && begun.empty() && unbegun.empty() && ended.empty() && finished.empty();
+    return accepted.empty() && begun.empty() && unbegun.empty() && ended.empty() && finished.empty() &&
+           audit.empty();
   }
 };
 
@@ -78,6 +81,7 @@ struct Recovery {
 struct Retention {
   std::int64_t finished_before_ms = 0;  // tasks that finished before this go
   std::uint64_t max_jobs = 0;  // beyond this many stored jobs the oldest finished tasks go; 0: no such limit
+  std::int64_t audit_before_ms = 0;  // entries of the audit log go by the hour, when all of it is older
 };
 
 class Store {
@@ -108,22 +112,27 @@ class Store {
   virtual void list_tasks(std::int64_t project, std::int64_t before, std::uint32_t limit,
                           Done<std::vector<TaskSummary>> done) = 0;
 
-  // Deletes a small step of what is too old: at most some 5,000 jobs. Gives the number of jobs deleted; 0:
-  // done. A task that takes several steps is gone for readers after the first.
+  // Deletes a small step of what is too old: at most some 5,000 jobs, or entries of the audit log. Gives the
+  // number of what was deleted; 0: done. A task that takes several steps is gone for readers after the first.
   virtual void delete_old(const Retention& retention, Done<std::uint64_t> done) = 0;
 
   // Small things. kExists if the name is taken, kNotFound if it is not there.
   virtual void add_project(Project project, Done<Project> done) = 0;
-  virtual void add_token(Token token, Done<> done) = 0;
-  virtual void remove_token(std::string id, Done<> done) = 0;
-  // Adds new instances and gives known ones (by project and id) their new address; all or none. Gives them
-  // back with their numbers and the times at which they were first added.
+  virtual void add_user(User user, std::vector<Grant> grants,
+                        Done<User> done) = 0;  // `grants` without its number
+  virtual void change_identity(IdentityChange change, Done<> done) = 0;
+  // Adds new instances and gives known ones (by project and id) their new address and labels; all or none.
+  // Gives them back with their numbers, the times at which they were first added, and the labels in force.
   virtual void put_instances(std::vector<Instance> instances, Done<std::vector<Instance>> done) = 0;
   virtual void remove_instance(std::int64_t seq, Done<> done) = 0;
 
+  // The audit log: entries are added and read, never changed; only delete_old() takes them away.
+  virtual void add_audit(std::vector<AuditEntry> entries, Done<> done) = 0;
+  // Oldest first. Fewer than `limit` also where they are large: the end is where nothing comes.
+  virtual void read_audit(const AuditQuery& query, Done<std::vector<AuditEntry>> done) = 0;
+
   // Blocking, so not from a callback; used at start, before anything is served.
-  virtual Result<std::vector<Project>> projects() = 0;
-  virtual Result<std::vector<Token>> tokens() = 0;
+  virtual Result<IdentityRows> identity_rows() = 0;
   virtual Result<std::vector<Instance>> instances() = 0;
   virtual Result<Recovery> recover() = 0;
 

@@ -77,6 +77,10 @@ void EngineImpl::accept_now(NewTask request, Done<LiveTaskPtr> done) {
   task.targets = std::move(request.targets);
   task.start_deadline_s = request.start_deadline_s;
   task.run_timeout_s = request.run_timeout_s;
+  if (request.audit) {
+    request.audit->task = task.seq;
+    turn_.batch.audit.push_back(*std::move(request.audit));
+  }
 
   const OpenTaskPtr opened = open(std::move(task), place, Seconds(request.start_deadline_s));
   const auto jobs = static_cast<std::uint32_t>(opened->phases.size());

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,8 @@ struct NewTask {
   std::vector<std::string> targets;  // 1 to JobKey::kMaxJobs
   std::uint32_t start_deadline_s = 600;
   std::uint32_t run_timeout_s = 60;
+  // Durable with the task, or not at all. Its subject and instances are the task's own.
+  std::optional<store::AuditEntry> audit = std::nullopt;
 };
 
 // Threads: what is marked "any thread" answers on the engine's loop, all else belongs to that loop, which is

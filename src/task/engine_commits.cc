@@ -121,7 +121,8 @@ void EngineImpl::publish(Turn& turn) {
   }
 }
 
-// Nothing of the turn is stored: what was to be accepted is refused, all else is tried again.
+// Nothing of the turn is stored: what was to be accepted is refused, with its entries of the audit log, all
+// else is tried again.
 void EngineImpl::take_back(Turn& turn) {
   store::WriteBatch& batch = turn.batch;
   ++failures_;

@@ -15,6 +15,7 @@
 #include <iostream>
 #include <mutex>
 #include <random>
+#include <ranges>
 #include <thread>
 
 #include "task/testing/engine_probe.h"
@@ -139,6 +140,7 @@ class Life {
         "", "; exit 3", "; sleep 0.02", "; sleep 0.1", "; sleep 600", "; gen 100000", "; gen 2000000"};
     const std::string command = "echo " + Model::tag(number) + rest[one_of(std::size(rest))];
     NewTask task{request.project, command, request.targets, request.start_deadline_s, request.run_timeout_s};
+    task.audit.emplace().project = request.project;
     note("accept " + std::to_string(request.project) + ": " + command + " on " +
          std::to_string(request.targets.size()));
     ++waiting_;
@@ -300,6 +302,13 @@ class Life {
     return read.get_future().get().value();
   }
 
+  std::vector<store::AuditEntry> audit(std::int64_t project) {
+    std::promise<Result<std::vector<store::AuditEntry>>> read;
+    node_->store().read_audit({.project = project, .limit = 10'000},
+                              [&](auto entries) { read.set_value(std::move(entries)); });
+    return read.get_future().get().value();
+  }
+
   void die() {
     const std::uint64_t stored = one_of(4);
     note("crash, " + std::to_string(stored) + " more stored");
@@ -355,7 +364,18 @@ class Life {
   }
 
   void check_lists() {
-    for (std::int64_t project = 1; project <= 3; ++project) model_.listed(project, list(project));
+    for (std::int64_t project = 1; project <= 3; ++project) {
+      const auto tasks = list(project);
+      model_.listed(project, tasks);
+      // Each task that is there has its entry, and nothing else has.
+      const auto entries = audit(project);
+      if (!std::ranges::equal(
+              entries, tasks | std::views::reverse, [](const store::AuditEntry& entry, const auto& summary) {
+                return entry.subject == summary.task.id.hex() && entry.instances.size() == summary.jobs;
+              })) {
+        model_.complain(0, "or another does not agree with the audit log");
+      }
+    }
   }
 
   // Turns the clock on and on, at first slowly enough for healthy phones to do their work.

@@ -26,7 +26,7 @@ class EngineStopTest : public testing::Test {
 
   void add_phone() {
     std::promise<bool> stored;
-    node_->fleet().put({{0, 1, "p0", phones_.address(0), 0}},
+    node_->fleet().put({{.project = 1, .id = "p0", .address = phones_.address(0)}},
                        [&](const Result<>& result) { stored.set_value(result.has_value()); });
     ASSERT_TRUE(stored.get_future().get());
   }

@@ -36,11 +36,17 @@ class HeldStore final : public store::Store {
   void add_project(store::Project project, Done<store::Project> done) override {
     real_->add_project(std::move(project), std::move(done));
   }
-  void add_token(store::Token token, Done<> done) override {
-    real_->add_token(std::move(token), std::move(done));
+  void add_user(store::User user, std::vector<store::Grant> grants, Done<store::User> done) override {
+    real_->add_user(std::move(user), std::move(grants), std::move(done));
   }
-  void remove_token(std::string id, Done<> done) override {
-    real_->remove_token(std::move(id), std::move(done));
+  void change_identity(store::IdentityChange change, Done<> done) override {
+    real_->change_identity(std::move(change), std::move(done));
+  }
+  void add_audit(std::vector<store::AuditEntry> entries, Done<> done) override {
+    real_->add_audit(std::move(entries), std::move(done));
+  }
+  void read_audit(const store::AuditQuery& query, Done<std::vector<store::AuditEntry>> done) override {
+    real_->read_audit(query, std::move(done));
   }
   void put_instances(std::vector<store::Instance> instances,
                      Done<std::vector<store::Instance>> done) override {
@@ -49,8 +55,7 @@ class HeldStore final : public store::Store {
   void remove_instance(std::int64_t seq, Done<> done) override {
     real_->remove_instance(seq, std::move(done));
   }
-  Result<std::vector<store::Project>> projects() override { return real_->projects(); }
-  Result<std::vector<store::Token>> tokens() override { return real_->tokens(); }
+  Result<store::IdentityRows> identity_rows() override { return real_->identity_rows(); }
   Result<std::vector<store::Instance>> instances() override { return real_->instances(); }
   Result<store::Recovery> recover() override { return real_->recover(); }
   void write(WriteBatch batch, WriteDone done) override {
@@ -161,6 +166,48 @@ TEST_F(EngineStoreTest, AFailedAcceptanceHarmsNoneThatIsUnderWayBehindIt) {
   EXPECT_EQ(phones_->begun("echo refused"), 0);
   EXPECT_EQ(phones_->begun("echo accepted"), 1);
   EXPECT_EQ(phones_->begun("echo next"), 1);
+}
+
+TEST_F(EngineStoreTest, ATaskAndItsEntryOfTheAuditLogAreStoredTogetherOrNotAtAll) {
+  start(2);
+  const auto send_audited = [&](const char* actor, std::vector<std::string> targets) {
+    NewTask task{kProject, "echo x", std::move(targets)};
+    task.audit.emplace().actor = actor;
+    const auto promise = std::make_shared<std::promise<Result<LiveTaskPtr>>>();
+    const auto done = [promise](Result<LiveTaskPtr> result) { promise->set_value(std::move(result)); };
+    if (task.targets.empty()) {
+      node_->engine().accept_for_all(std::move(task), done);
+    } else {
+      node_->engine().accept(std::move(task), done);
+    }
+    return promise->get_future();
+  };
+  const auto log = [&] {
+    std::promise<std::vector<store::AuditEntry>> entries;
+    store_->read_audit({}, [&](auto read) { entries.set_value(std::move(*read)); });
+    return entries.get_future().get();
+  };
+  store_->hold();
+  Accepted refused = send_audited("refused", {"p0"});
+  wait_for_writes(1);
+  Accepted accepted = send_audited("accepted", {"p1", "nobody"});
+  Accepted all = send_audited("all", {});
+  Accepted silent = send(*node_, "echo silent", {"p1"});
+  wait_for_writes(2);
+  EXPECT_TRUE(log().empty());
+  store_->refuse_next();
+  store_->release();
+  EXPECT_EQ(refused.get().error().code, Errc::kNotStored);
+  const std::string id = accepted.get().value()->task().id.hex();
+  ASSERT_TRUE(silent.get());
+  ASSERT_TRUE(all.get());
+  const auto entries = log();
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[0].actor, "accepted");
+  EXPECT_EQ(entries[0].subject, id);
+  EXPECT_EQ(entries[0].instances, (std::vector<std::string>{"p1", "nobody"}));
+  EXPECT_EQ(entries[1].actor, "all");
+  EXPECT_EQ(entries[1].instances, all_);
 }
 
 // More phones than begin in one turn: the task's later beginnings are stored, the task itself is not.

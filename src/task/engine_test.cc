@@ -285,7 +285,7 @@ TEST_F(EngineTest, RemovingAPhoneEndsItsJobsAndMovingItKeepsThem) {
   node.add(phones, 1);
   const LiveTaskPtr moved = node.accept("echo moved", {"p0"});
   std::promise<Result<>> stored;
-  node.fleet().put({{0, kProject, "p0", phones.address(1), 0}},
+  node.fleet().put({{.project = kProject, .id = "p0", .address = phones.address(1)}},
                    [&](Result<> result) { stored.set_value(result); });
   ASSERT_TRUE(stored.get_future().get());
   ASSERT_TRUE(wait_for_end(moved));

@@ -18,7 +18,7 @@ Retention::Retention(Loop& loop, store::Store& store, RetentionOptions options, 
 
 void Retention::start() { step(); }
 
-std::int64_t Retention::finished_before() {
+bool Retention::doubts_clock() {
   const WallWatch::Sight sight = watch_.look();
   if (sight.jump != Millis::zero()) {
     spdlog::warn(
@@ -27,15 +27,19 @@ std::int64_t Retention::finished_before() {
         "clock is wrong",
         std::chrono::duration_cast<std::chrono::hours>(sight.jump).count());
   }
-  return sight.doubtful ? 0 : loop_.clock().unix_ms() - Millis(options_.age).count();
+  return sight.doubtful;
 }
 
 void Retention::step() {
   store::Retention limits;
-  limits.finished_before_ms = finished_before();
+  if (!doubts_clock()) {
+    const std::int64_t now = loop_.clock().unix_ms();
+    limits.finished_before_ms = now - Millis(options_.age).count();
+    limits.audit_before_ms = now - Millis(options_.audit_age).count();
+  }
   limits.max_jobs = options_.max_jobs;
   store_.delete_old(limits, [this](Result<std::uint64_t> deleted) {
-    if (!deleted) spdlog::warn("old tasks could not be deleted: {}", deleted.error().message);
+    if (!deleted) spdlog::warn("what is old could not be deleted: {}", deleted.error().message);
     const bool more = deleted && *deleted > 0;
     loop_.post([this, more] { loop_.schedule(timer_, more ? kPauseBetweenSteps : kPauseWhenDone); });
   });

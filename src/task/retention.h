@@ -1,4 +1,4 @@
-// Deletes old tasks, a little at a time.
+// Deletes old tasks and old entries of the audit log, a little at a time.
 //
 // Age is told by the wall clock, and what is deleted stays so: while a WallWatch doubts that clock, nothing
 // goes for its age. The number of jobs is limited all the while.
@@ -15,6 +15,7 @@ namespace drover::task {
 struct RetentionOptions {
   Seconds age{30 * 24 * 3600};          // tasks that finished longer ago go
   std::uint64_t max_jobs = 10'000'000;  // beyond this many stored jobs the oldest finished tasks go
+  Seconds audit_age{180 * 24 * 3600};   // entries of the audit log that are older go, by the hour
 };
 
 // Belongs to `loop`, which like the store outlives it.
@@ -28,7 +29,8 @@ class Retention {
 
  private:
   void step();
-  std::int64_t finished_before();
+  // Whether nothing may go for its age now.
+  bool doubts_clock();
 
   Loop& loop_;
   store::Store& store_;

@@ -7,6 +7,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "store/store.h"
@@ -17,15 +18,24 @@ namespace drover::broken {
 class Model {
  public:
   void apply(const store::WriteBatch& batch);
-  void delete_old(std::int64_t finished_before_ms);
+  void delete_old(const store::Retention& retention);
+  void remove_user(std::int64_t seq);
 
   std::string text() const;
 
   std::map<std::int64_t, store::TaskRecord> tasks;  // outcomes with their output
   std::set<std::int64_t> begun;                     // packed keys
   std::set<std::string> tokens;
-  std::map<std::string, std::string> instances;  // id -> address
+  std::map<std::string, std::pair<std::string, store::Labels>> instances;  // id -> address and labels
   std::set<std::string> projects;
+  std::map<std::int64_t, store::User> users;
+  std::int64_t next_user = 1;
+  std::set<store::Grant> grants;
+  std::map<std::string, std::string> policies;
+  std::map<std::string, std::int64_t> keys;  // id -> user
+  std::set<std::string> revocations;
+  std::map<std::int64_t, store::AuditEntry> audit;
+  std::int64_t next_entry = 1;
 };
 
 // The same of a real store.

@@ -1,12 +1,12 @@
 #include "api/koophone/instance_list.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "api/json_writer.h"
 #include "api/koophone/envelope.h"
 #include "api/rules.h"
+#include "api/times.h"
 
 namespace drover::api::koophone {
 namespace {
@@ -14,32 +14,11 @@ namespace {
 constexpr std::int64_t kLargestPage = 1'000;
 constexpr std::int64_t kLastPage = 1'000'000'000;
 
-// `2023-08-15 14:30:45` as milliseconds since 1970.
-std::optional<std::int64_t> parse_time(std::string_view text) {
-  constexpr std::string_view kForm = "dddd-dd-dd dd:dd:dd";
-  if (text.size() != kForm.size()) return std::nullopt;
-  for (std::size_t i = 0; i < kForm.size(); ++i) {
-    const bool is_digit = text[i] >= '0' && text[i] <= '9';
-    if (kForm[i] == 'd' ? !is_digit : text[i] != kForm[i]) return std::nullopt;
-  }
-  const auto number = [&](std::size_t at, std::size_t digits) {
-    int value = 0;
-    for (const char c : text.substr(at, digits)) value = value * 10 + (c - '0');
-    return value;
-  };
-  using namespace std::chrono;
-  const year_month_day date(year(number(0, 4)), month(static_cast<unsigned>(number(5, 2))),
-                            day(static_cast<unsigned>(number(8, 2))));
-  if (!date.ok() || number(11, 2) > 23 || number(14, 2) > 59 || number(17, 2) > 59) return std::nullopt;
-  const auto time = sys_days(date) + hours(number(11, 2)) + minutes(number(14, 2)) + seconds(number(17, 2));
-  return duration_cast<milliseconds>(time.time_since_epoch()).count();
-}
-
 // The parameter's time; nothing if it is missing or empty.
 Checked<std::optional<std::int64_t>> query_time(const http::Request& request, std::string_view name) {
   const auto text = request.query(name).value_or("");
   if (text.empty()) return std::nullopt;
-  const auto time = parse_time(text);
+  const auto time = parse_utc(text, ' ', "");
   if (!time) return bad_parameter(std::string(name) + " must be a UTC time of the form 2023-08-15 14:30:45");
   return time;
 }
@@ -77,14 +56,14 @@ bool matches(const InstanceQuery& query, const fleet::PhoneView& phone) {
 }
 
 // What Drover does not know of an instance is null.
-void append_instance(JsonWriter& json, const fleet::PhoneView& phone, std::string_view project_name) {
+void append_instance(JsonWriter& json, const fleet::PhoneView& phone, const ProjectNames& project) {
   json.open_object();
   json.text("instance_id", phone.id).text("instance_name", phone.id);
   for (const char* unknown : {"region", "instance_sku", "frozen_status"}) json.null(unknown);
   json.number("running_status", status_number(phone.state));
   for (const char* unknown : {"login_status", "assign_status", "assign_user", "billing_mode"})
     json.null(unknown);
-  json.text("project_id", project_name).text("project_name", project_name);
+  json.text("project_id", project.id).text("project_name", project.name);
   for (const char* unknown : {"phone_id", "member_name", "account_name", "region_name", "region_name_en",
                               "backup_status", "backup_time", "restore_status", "restore_time"}) {
     json.null(unknown);
@@ -108,7 +87,7 @@ Checked<InstanceQuery> parse_instance_query(const http::Request& request) {
 }
 
 std::string instance_list_answer(const InstanceQuery& query, const std::vector<fleet::PhoneView>& phones,
-                                 std::string_view project_name) {
+                                 const ProjectNames& project) {
   std::vector<const fleet::PhoneView*> found;
   for (const fleet::PhoneView& phone : phones) {
     if (matches(query, phone)) found.push_back(&phone);
@@ -122,7 +101,7 @@ std::string instance_list_answer(const InstanceQuery& query, const std::vector<f
   const std::int64_t first = std::min((query.page_no - 1) * query.page_size, total);
   const std::int64_t last = std::min(first + query.page_size, total);
   for (std::int64_t i = first; i < last; ++i)
-    append_instance(json, *found[static_cast<std::size_t>(i)], project_name);
+    append_instance(json, *found[static_cast<std::size_t>(i)], project);
   json.close_array();
   json.number("page_no", query.page_no).number("page_size", query.page_size).number("total_count", total);
   // In this answer alone these two are within `data`.

@@ -30,9 +30,14 @@ struct InstanceQuery {
 // `2023-08-15 14:30:45` (UTC), order asc or desc, pool_scene_tag CLOUD_PHONE or CLOUD_APP.
 Checked<InstanceQuery> parse_instance_query(const http::Request& request);
 
-// `phones`: all of the project, by id. `project_name` is what the answer calls the project.
+struct ProjectNames {
+  std::string_view id;
+  std::string_view name;
+};
+
+// `phones`: all of the project that the caller may know of, by id.
 std::string instance_list_answer(const InstanceQuery& query, const std::vector<fleet::PhoneView>& phones,
-                                 std::string_view project_name);
+                                 const ProjectNames& project);
 
 // batch-query-status's number for an instance; nothing means there is none.
 int status_number(std::optional<fleet::LinkState> state);

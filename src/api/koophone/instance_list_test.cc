@@ -22,7 +22,8 @@ class InstanceListTest : public testing::Test {
   }
   boost::json::value list() {
     const auto query = parse_instance_query(request_);
-    return boost::json::parse(instance_list_answer(query.value(), phones_, "default"));
+    return boost::json::parse(
+        instance_list_answer(query.value(), phones_, {"0123456789abcdef0123456789abcdef", "default"}));
   }
   // The ids on the page, in order.
   std::string ids() {
@@ -52,14 +53,15 @@ class InstanceListTest : public testing::Test {
 
 TEST_F(InstanceListTest, AnswerHasTheReferencesShape) {
   request_.queries["page_size"] = "1";
-  EXPECT_EQ(boost::json::serialize(list()),
-            R"({"data":{"result":[{"instance_id":"alpha-1","instance_name":"alpha-1","region":null,)"
-            R"("instance_sku":null,"frozen_status":null,"running_status":2,"login_status":null,)"
-            R"("assign_status":null,"assign_user":null,"billing_mode":null,"project_id":"default",)"
-            R"("project_name":"default","phone_id":null,"member_name":null,"account_name":null,)"
-            R"("region_name":null,"region_name_en":null,"backup_status":null,"backup_time":null,)"
-            R"("restore_status":null,"restore_time":null}],"page_no":1,"page_size":1,"total_count":3,)"
-            R"("error_code":"0","error_msg":"ok"}})");
+  EXPECT_EQ(
+      boost::json::serialize(list()),
+      R"({"data":{"result":[{"instance_id":"alpha-1","instance_name":"alpha-1","region":null,)"
+      R"("instance_sku":null,"frozen_status":null,"running_status":2,"login_status":null,)"
+      R"("assign_status":null,"assign_user":null,"billing_mode":null,"project_id":"0123456789abcdef0123456789abcdef",)"
+      R"("project_name":"default","phone_id":null,"member_name":null,"account_name":null,)"
+      R"("region_name":null,"region_name_en":null,"backup_status":null,"backup_time":null,)"
+      R"("restore_status":null,"restore_time":null}],"page_no":1,"page_size":1,"total_count":3,)"
+      R"("error_code":"0","error_msg":"ok"}})");
 }
 
 TEST_F(InstanceListTest, Pages) {

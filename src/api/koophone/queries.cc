@@ -1,6 +1,7 @@
 // batch-query-status and batch-query.
 #include <utility>
 
+#include "api/by_instance.h"
 #include "api/json_writer.h"
 #include "api/koophone/command_request.h"
 #include "api/koophone/envelope.h"
@@ -10,7 +11,7 @@
 namespace drover::api::koophone {
 namespace {
 
-using identity::Principal;
+using identity::Action;
 
 std::string status_answer(const std::vector<std::string>& ids,
                           const std::vector<std::optional<fleet::LinkState>>& states) {
@@ -27,29 +28,27 @@ std::string status_answer(const std::vector<std::string>& ids,
 }
 
 void query_status(Services& services, const http::Request& request, const http::Responder& respond,
-                  const Principal& who) {
+                  const Caller& caller) {
   auto ids = parse_status_request(request.body());
   if (!ids) return respond(refuse(ids.error()));
-  services.fleet.look_up(who.project, *ids, [ids = *ids, respond](const auto& states) {
-    respond(json_answer(status_answer(ids, states)));
-  });
-}
-
-std::string project_name(const identity::Identity& identity, std::int64_t project) {
-  for (store::Project& known : identity.projects()) {
-    if (known.seq == project) return std::move(known.name);
-  }
-  return {};
+  if_allowed(services, caller, Action::kQueryStatus, *std::move(ids), respond,
+             [&services, project = caller.project(), respond](std::vector<std::string> allowed) {
+               services.fleet.look_up(project, allowed, [allowed, respond](const auto& states) {
+                 respond(json_answer(status_answer(allowed, states)));
+               });
+             });
 }
 
 void list_instances(Services& services, const http::Request& request, const http::Responder& respond,
-                    const Principal& who) {
+                    const Caller& caller) {
   auto query = parse_instance_query(request);
   if (!query) return respond(refuse(query.error()));
-  services.fleet.list(who.project, [&services, respond, query = std::move(*query),
-                                    project = who.project](std::vector<fleet::PhoneView> phones) {
-    services.loop.post([&services, respond, query, project, phones = std::move(phones)] {
-      respond(json_answer(instance_list_answer(query, phones, project_name(services.identity, project))));
+  services.fleet.list(caller.project(), [&services, respond, query = std::move(*query),
+                                         caller](std::vector<fleet::PhoneView> phones) {
+    services.loop.post([respond, query, caller, phones = std::move(phones)]() mutable {
+      leave_out_denied(caller, Action::kListInstances, phones);
+      respond(json_answer(
+          instance_list_answer(query, phones, {caller.who->project_id, caller.who->project_name})));
     });
   });
 }
@@ -57,8 +56,10 @@ void list_instances(Services& services, const http::Request& request, const http
 }  // namespace
 
 void add_query_routes(Routes& routes) {
-  routes.add(http::Method::kPost, "/v1/instances/batch-query-status", Access::kRead, query_status);
-  routes.add(http::Method::kGet, "/v1/instances/batch-query", Access::kRead, list_instances, Needs::kTurn);
+  routes.add(http::Method::kPost, "/v1/instances/batch-query-status", may_by_instance(Action::kQueryStatus),
+             query_status);
+  routes.add(http::Method::kGet, "/v1/instances/batch-query", may_by_instance(Action::kListInstances),
+             list_instances, Needs::kTurn);
 }
 
 }  // namespace drover::api::koophone

@@ -1,9 +1,10 @@
 // /api/v1/tasks/{task_id}/jobs and /api/v1/jobs
 #include <utility>
 
+#include "api/by_instance.h"
+#include "api/find.h"
 #include "api/job_text.h"
 #include "api/json_writer.h"
-#include "api/native/find.h"
 #include "api/native/native.h"
 #include "api/native/task_text.h"
 #include "api/rules.h"
@@ -11,7 +12,6 @@
 namespace drover::api::native {
 namespace {
 
-using identity::Principal;
 using store::JobOutcome;
 using store::JobState;
 
@@ -73,10 +73,12 @@ std::string jobs_body(const task::LiveTask& task, const JobsQuery& query) {
 }
 
 void list_jobs(Services& services, const http::Request& request, const http::Responder& respond,
-               const Principal& who) {
+               const Caller& caller) {
   const auto query = parse_jobs_query(request);
   if (!query) return respond(refuse(query.error()));
-  find_task(services, who, request.path_parameter("task_id"), respond,
+  const auto id = Id::parse(request.path_parameter("task_id"));
+  if (!id) return respond(refuse(no_such_task()));
+  find_task(services, caller, identity::Action::kReadTask, *id, respond,
             [&services, respond, query = *query](const task::LiveTaskPtr& task) {
               services.loop.post([respond, query, task] { respond(json_answer(jobs_body(*task, query))); });
             });
@@ -91,12 +93,22 @@ struct FoundJob {
 
 Refusal no_such_job() { return not_found("no such job in this project"); }
 
-// Answers 404 if the job is not the project's; else calls `found` on the API's loop.
+void read_job(Services& services, const Id& id, task::LiveTaskPtr task, std::uint32_t index,
+              const http::Responder& respond, std::function<void(const FoundJob&)> found) {
+  services.store.read_job(id, [&services, task = std::move(task), index, respond,
+                               found = std::move(found)](Result<std::optional<JobOutcome>> outcome) {
+    if (!outcome) return respond(refuse(refusal_of(outcome.error())));
+    services.loop.post([found, job = FoundJob{task, index, std::move(*outcome)}] { found(job); });
+  });
+}
+
+// Answers 404 if the job is not the project's, 403 if its instance is not for the caller; else calls `found`
+// on the API's loop.
 void find_job(Services& services, const http::Request& request, const http::Responder& respond,
-              const Principal& who, std::function<void(const FoundJob&)> found) {
+              const Caller& caller, std::function<void(const FoundJob&)> found) {
   const auto id = Id::parse(request.path_parameter("job_id"));
   if (!id || id->part() == 0) return respond(refuse(no_such_job()));
-  const auto with_task = [&services, id = *id, respond,
+  const auto with_task = [&services, caller, id = *id, respond,
                           found = std::move(found)](Result<task::LiveTaskPtr> task) {
     if (!task) {
       const Refusal why = refusal_of(task.error());
@@ -104,13 +116,13 @@ void find_job(Services& services, const http::Request& request, const http::Resp
     }
     const std::uint32_t index = id.part() - 1;
     if (index >= (*task)->task().targets.size()) return respond(refuse(no_such_job()));
-    services.store.read_job(id, [&services, task = std::move(*task), index, respond,
-                                 found](Result<std::optional<JobOutcome>> outcome) {
-      if (!outcome) return respond(refuse(refusal_of(outcome.error())));
-      services.loop.post([found, job = FoundJob{task, index, std::move(*outcome)}] { found(job); });
-    });
+    const auto read = [&services, id, task = *task, index, respond, found](const auto&) {
+      read_job(services, id, task, index, respond, found);
+    };
+    if_allowed(services, caller, identity::Action::kReadTask, {(*task)->task().targets[index]}, respond,
+               read);
   };
-  services.engine.find(who.project, id->task(), with_task);
+  services.engine.find(caller.project(), id->task(), with_task);
 }
 
 void append_stream(JsonWriter& json, std::string_view name, const store::StreamOutput& stream) {
@@ -139,8 +151,8 @@ std::string job_body(const FoundJob& job) {
 }
 
 void show_job(Services& services, const http::Request& request, const http::Responder& respond,
-              const Principal& who) {
-  find_job(services, request, respond, who,
+              const Caller& caller) {
+  find_job(services, request, respond, caller,
            [respond](const FoundJob& job) { respond(json_answer(job_body(job))); });
 }
 
@@ -160,14 +172,14 @@ void send_stream(const http::Responder& respond, const FoundJob& job,
 }
 
 void show_stdout(Services& services, const http::Request& request, const http::Responder& respond,
-                 const Principal& who) {
-  find_job(services, request, respond, who,
+                 const Caller& caller) {
+  find_job(services, request, respond, caller,
            [respond](const FoundJob& job) { send_stream(respond, job, &JobOutcome::out); });
 }
 
 void show_stderr(Services& services, const http::Request& request, const http::Responder& respond,
-                 const Principal& who) {
-  find_job(services, request, respond, who,
+                 const Caller& caller) {
+  find_job(services, request, respond, caller,
            [respond](const FoundJob& job) { send_stream(respond, job, &JobOutcome::err); });
 }
 
@@ -175,10 +187,15 @@ void show_stderr(Services& services, const http::Request& request, const http::R
 
 void add_job_routes(Routes& routes) {
   using http::Method;
-  routes.add(Method::kGet, "/api/v1/tasks/{task_id}/jobs", Access::kRead, list_jobs, Needs::kTurn);
-  routes.add(Method::kGet, "/api/v1/jobs/{job_id}", Access::kRead, show_job, Needs::kTurn);
-  routes.add(Method::kGet, "/api/v1/jobs/{job_id}/stdout", Access::kRead, show_stdout, Needs::kTurn);
-  routes.add(Method::kGet, "/api/v1/jobs/{job_id}/stderr", Access::kRead, show_stderr, Needs::kTurn);
+  using identity::Action;
+  routes.add(Method::kGet, "/api/v1/tasks/{task_id}/jobs", may_by_instance(Action::kReadTask), list_jobs,
+             Needs::kTurn);
+  routes.add(Method::kGet, "/api/v1/jobs/{job_id}", may_by_instance(Action::kReadTask), show_job,
+             Needs::kTurn);
+  routes.add(Method::kGet, "/api/v1/jobs/{job_id}/stdout", may_by_instance(Action::kReadTask), show_stdout,
+             Needs::kTurn);
+  routes.add(Method::kGet, "/api/v1/jobs/{job_id}/stderr", may_by_instance(Action::kReadTask), show_stderr,
+             Needs::kTurn);
 }
 
 }  // namespace drover::api::native

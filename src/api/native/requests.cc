@@ -9,8 +9,6 @@
 namespace drover::api::native {
 namespace {
 
-constexpr std::int64_t kDefaultTokenLifetime = 86'400;  // seconds
-
 tl::unexpected<Refusal> missing(std::string_view name, std::string_view type) {
   return bad_parameter(std::string(name) + " is missing; it must be " + std::string(type));
 }
@@ -52,6 +50,7 @@ Checked<TaskRequest> parse_task_request(std::string_view body, bool koophone_cha
 
 Checked<std::vector<InstanceRequest>> parse_instances_request(std::string_view body) {
   RecordList list(kMostInstances, {"instance_id", "address"});
+  list.map = "labels";
   const Member members[] = {{"instances", &list}};
   if (auto read = read_json_object(body, members); !read) return tl::unexpected(std::move(read.error()));
 
@@ -68,38 +67,21 @@ Checked<std::vector<InstanceRequest>> parse_instances_request(std::string_view b
                      "a string");
     }
     if (i % 2 == 0) {
-      instances.push_back({std::move(*list.values[i]), {}});
+      instances.push_back({std::move(*list.values[i]), {}, std::nullopt});
     } else {
       instances.back().address = std::move(*list.values[i]);
     }
   }
+  for (std::size_t i = 0; i < list.maps.size(); ++i) {
+    TextMap& labels = list.maps[i];
+    if (labels.count > labels.max) {
+      return bad_parameter("instances[" + std::to_string(i) + "].labels must hold at most " +
+                           std::to_string(labels.max) + " labels, got " +
+                           grouped(static_cast<std::int64_t>(labels.count)));
+    }
+    if (labels.present) instances[i].labels = std::move(labels.items);
+  }
   return instances;
 }
-
-Checked<ProjectRequest> parse_project_request(std::string_view body) {
-  std::optional<std::string> name;
-  std::optional<bool> koophone_commands_only;
-  const Member members[] = {{"name", &name}, {"koophone_commands_only", &koophone_commands_only}};
-  if (auto read = read_json_object(body, members); !read) return tl::unexpected(std::move(read.error()));
-
-  if (!name) return missing("name", "a string");
-  return ProjectRequest{std::move(*name), koophone_commands_only.value_or(false)};
-}
-
-Checked<TokenRequest> parse_token_request(std::string_view body) {
-  std::optional<std::string> project;
-  std::optional<std::string> role;
-  std::optional<std::int64_t> expires;
-  const Member members[] = {{"project", &project}, {"role", &role}, {"expires_s", &expires}};
-  if (auto read = read_json_object(body, members); !read) return tl::unexpected(std::move(read.error()));
-
-  if (!project) return missing("project", "a string");
-  if (!role) return missing("role", "admin or readonly");
-  if (*role != "admin" && *role != "readonly") return bad_parameter("role must be admin or readonly");
-  return TokenRequest{std::move(*project), *role == "admin" ? store::Role::kAdmin : store::Role::kReadOnly,
-                      expires.value_or(kDefaultTokenLifetime)};
-}
-
-std::string_view role_name(store::Role role) { return role == store::Role::kAdmin ? "admin" : "readonly"; }
 
 }  // namespace drover::api::native

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,22 +28,8 @@ Checked<TaskRequest> parse_task_request(std::string_view body, bool koophone_cha
 struct InstanceRequest {
   std::string id;
   std::string address;
+  std::optional<store::Labels> labels;  // nothing: a known instance keeps its own
 };
 Checked<std::vector<InstanceRequest>> parse_instances_request(std::string_view body);
-
-struct ProjectRequest {
-  std::string name;
-  bool koophone_commands_only = false;
-};
-Checked<ProjectRequest> parse_project_request(std::string_view body);
-
-struct TokenRequest {
-  std::string project;
-  store::Role role = store::Role::kReadOnly;
-  std::int64_t expires_s = 0;
-};
-Checked<TokenRequest> parse_token_request(std::string_view body);
-
-std::string_view role_name(store::Role role);
 
 }  // namespace drover::api::native

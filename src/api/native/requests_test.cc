@@ -70,24 +70,30 @@ TEST(InstancesRequestTest, NeedsBothMembersOfEach) {
             "instances[0].address is missing; it must be a string");
 }
 
-TEST(AdminRequestTest, ProjectsAndTokens) {
-  EXPECT_EQ(parse_project_request(R"({"name":"one"})")->name, "one");
-  EXPECT_FALSE(parse_project_request(R"({"name":"one"})")->koophone_commands_only);
-  EXPECT_TRUE(
-      parse_project_request(R"({"name":"one","koophone_commands_only":true})")->koophone_commands_only);
-  EXPECT_EQ(refusal(parse_project_request("{}")), "name is missing; it must be a string");
+TEST(InstancesRequestTest, TakesLabels) {
+  const auto parsed = parse_instances_request(
+      R"({"instances":[{"instance_id":"a","address":"x"},
+                       {"instance_id":"b","labels":{},"address":"x"},
+                       {"instance_id":"c","address":"x","labels":{"team":"blue","team":"red","os":"14"}},
+                       {"instance_id":"d","address":"x"}]})");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  ASSERT_EQ(parsed->size(), 4u);
+  EXPECT_FALSE((*parsed)[0].labels);
+  EXPECT_EQ((*parsed)[1].labels, store::Labels());
+  EXPECT_EQ((*parsed)[2].labels, (store::Labels{{"os", "14"}, {"team", "red"}}));
+  EXPECT_FALSE((*parsed)[3].labels);
 
-  const auto token = parse_token_request(R"({"project":"one","role":"admin","expires_s":60})");
-  ASSERT_TRUE(token);
-  EXPECT_EQ(token->project, "one");
-  EXPECT_EQ(token->role, store::Role::kAdmin);
-  EXPECT_EQ(token->expires_s, 60);
-  EXPECT_EQ(parse_token_request(R"({"project":"one","role":"readonly"})")->expires_s, 86'400);
-  EXPECT_EQ(refusal(parse_token_request(R"({"role":"admin"})")), "project is missing; it must be a string");
-  EXPECT_EQ(refusal(parse_token_request(R"({"project":"one"})")),
-            "role is missing; it must be admin or readonly");
-  EXPECT_EQ(refusal(parse_token_request(R"({"project":"one","role":"root"})")),
-            "role must be admin or readonly");
+  EXPECT_EQ(refusal(parse_instances_request(R"({"instances":[{"labels":"blue"}]})")),
+            "instances[0].labels must be an object of strings");
+  EXPECT_EQ(refusal(parse_instances_request(R"({"instances":[{"labels":{"a":1}}]})")),
+            "instances[0].labels must hold strings only");
+  EXPECT_EQ(refusal(parse_instances_request(R"({"instances":[{"labels":{"a":{}}}]})")),
+            "instances[0].labels must hold strings only");
+  std::string many = R"("l0":"")";
+  for (int i = 1; i < 17; ++i) many += ",\"l" + std::to_string(i) + "\":\"\"";
+  EXPECT_EQ(refusal(parse_instances_request(R"({"instances":[{"instance_id":"a","address":"x","labels":{)" +
+                                            many + "}}]}")),
+            "instances[0].labels must hold at most 16 labels, got 17");
 }
 
 }  // namespace

@@ -9,13 +9,16 @@
 #include <chrono>
 #include <functional>
 #include <future>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "adb/key.h"
 #include "api/api.h"
+#include "api/testing/held_audit.h"
 #include "base/loop_call.h"
 #include "http/server.h"
 #include "http/testing/client.h"
@@ -34,17 +37,26 @@ bool eventually(Condition condition) {
   return true;
 }
 
+// The steady clock runs as ever, the wall clock can be turned.
+class TurnedClock final : public Clock {
+ public:
+  std::int64_t unix_ms() const override { return Clock::unix_ms() + turned_ms; }
+  std::atomic<std::int64_t> turned_ms{0};
+};
+
 class ApiTest : public testing::Test {
  protected:
-  explicit ApiTest(ApiOptions options = {}, task::EngineOptions engine_options = {}) {
-    store_ = store::open_sqlite({dir_.file("drover.db")}, registry_).value();
-    identity_ = identity::Identity::load(clock_, *store_).value();
+  explicit ApiTest(ApiOptions options = {}, task::EngineOptions engine_options = {},
+                   bool access_log = false) {
+    store_ = std::make_unique<HeldAudit>(store::open_sqlite({dir_.file("drover.db")}, registry_).value());
+    const auto key = identity::MasterKey::load_or_make(dir_.file("masterkey")).value();
+    identity_ = identity::Identity::load(clock_, *store_, key).value();
     for (const char* name : {"default", "other"}) make_project(name, false);
     make_project("narrow", true);
-    admin_ = make_token("default", store::Role::kAdmin);
-    reader_ = make_token("default", store::Role::kReadOnly);
-    other_ = make_token("other", store::Role::kAdmin);
-    narrow_ = make_token("narrow", store::Role::kAdmin);
+    admin_ = make_token("default", identity::kAdministrator);
+    reader_ = make_token("default", identity::kReadOnlyUser);
+    other_ = make_token("other", identity::kAdministrator);
+    narrow_ = make_token("narrow", identity::kAdministrator);
 
     const auto keys = std::make_shared<const adb::KeyRing>(std::vector<std::unique_ptr<adb::Key>>());
     on_loop([&] {
@@ -63,7 +75,7 @@ class ApiTest : public testing::Test {
     http::ServerOptions server;
     server.port = 0;
     server.unix_socket = dir_.file("socket");
-    server.access_log = false;
+    server.access_log = access_log;
     server_ = http::Server::start(clock_, server, router_, registry_).value();
   }
 
@@ -85,14 +97,54 @@ class ApiTest : public testing::Test {
 
   void make_project(const std::string& name, bool koophone_commands_only) {
     store::wait_for<Result<store::Project>>([&](auto done) {
-      identity_->create_project(name, koophone_commands_only, done);
+      identity_->create_project(name, "", koophone_commands_only, done);
     }).value();
   }
-  std::string make_token(const std::string& project, store::Role role) {
+  std::string make_token(const std::string& project, std::string_view policy,
+                         Seconds lifetime = Seconds(3600)) {
     return store::wait_for<Result<identity::NewToken>>(
-               [&](auto done) { identity_->create_token(project, role, Seconds(3600), done); })
+               [&](auto done) { identity_->create_token(project, std::string(policy), lifetime, done); })
         .value()
         .secret;
+  }
+
+  // With password kPassword; `grants`: projects (empty: all) and policies.
+  void make_user(const std::string& name, std::vector<identity::GrantView> grants) {
+    store::wait_for<Result<identity::UserView>>([&](auto done) {
+      identity_->create_user({name, kPassword, std::move(grants)}, done);
+    }).value();
+  }
+  identity::NewKey make_key(const std::string& user) {
+    return store::wait_for<Result<identity::NewKey>>(
+               [&](auto done) { identity_->create_key(user, "", "", done); })
+        .value();
+  }
+  // A session of that user; `project` empty: unscoped.
+  std::string log_in(const std::string& user, const std::string& project) {
+    identity::Login login{user, kPassword, "192.0.2.1", project, project.empty()};
+    return store::wait_for<Result<identity::NewSession>>([&](auto done) {
+             identity_->log_in(login,
+                               [done](Result<identity::NewSession> made, Millis) { done(std::move(made)); });
+           })
+        .value()
+        .secret;
+  }
+  void put_policy(const std::string& name, const std::string& text) {
+    const auto put = store::wait_for<Result<>>([&](auto done) { identity_->put_policy(name, text, done); });
+    ASSERT_TRUE(put) << put.error().message;
+  }
+  // All entries of the audit log.
+  std::vector<store::AuditEntry> audit_entries() {
+    std::vector<store::AuditEntry> all;
+    while (true) {
+      store::AuditQuery query;
+      query.after = all.empty() ? 0 : all.back().seq;
+      auto more = store::wait_for<Result<std::vector<store::AuditEntry>>>([&](auto done) {
+                    store_->read_audit(query, done);
+                  }).value();
+      if (more.empty()) return all;
+      std::move(more.begin(), more.end(), std::back_inserter(all));
+    }
   }
 
   // The bytes of a request. `token`: empty for none.
@@ -155,6 +207,8 @@ class ApiTest : public testing::Test {
     return std::string(body_of(answer).at("data").at("task_id").as_string());
   }
 
+  static constexpr const char* kPassword = "correct horse battery";
+
   std::string admin_;
   std::string reader_;
   std::string other_;   // admin of another project
@@ -162,12 +216,12 @@ class ApiTest : public testing::Test {
   std::atomic<bool> ready_{true};
 
   // In this order: requests that the loops' last handlers hold belong to the server.
-  const Clock clock_;
+  TurnedClock clock_;
   store::TempDir dir_;
   prometheus::Registry registry_;
   http::Router router_;
   std::unique_ptr<http::Server> server_;
-  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<HeldAudit> store_;
   LoopThread loop_{clock_, "engine"};
   std::unique_ptr<identity::Identity> identity_;
   std::unique_ptr<fleet::Fleet> fleet_;

@@ -1,8 +1,10 @@
-// For tests: a client that sends exactly the bytes it is told to.
+// For tests: a client that sends exactly the bytes it is told to, plain or through TLS.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -16,6 +18,8 @@
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "http/testing/tls_client.h"
 
 namespace drover::http {
 
@@ -58,11 +62,24 @@ class Client {
   }
 
   Client(Client&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), connected_(other.connected_), input_(std::move(other.input_)) {}
+      : fd_(std::exchange(other.fd_, -1)),
+        connected_(other.connected_),
+        session_(std::move(other.session_)),
+        input_(std::move(other.input_)) {}
   Client& operator=(Client&&) = delete;
   ~Client() { close(); }
 
   bool connected() const { return connected_; }
+  int fd() const { return fd_; }
+  // From now on through TLS. False if the handshake fails.
+  bool secure(const TlsClient& tls) {
+    const int on = 1;  // a changed key and what it encrypts are two writes
+    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    session_ = tls.connect(fd_);
+    return session_ != nullptr;
+  }
+  // Null if this is plain.
+  ssl_st* session() const { return session_.get(); }
   void close() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
   }
@@ -77,7 +94,8 @@ class Client {
   // False if the server is gone.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
-      const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t n = session_ ? SSL_write(session_.get(), bytes.data(), static_cast<int>(bytes.size()))
+                                 : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (n <= 0) return false;
       bytes.remove_prefix(static_cast<std::size_t>(n));
     }
@@ -112,7 +130,19 @@ class Client {
   // Something can be read now.
   bool readable() const {
     pollfd watched{fd_, POLLIN, 0};
-    return ::poll(&watched, 1, 0) == 1;
+    if (session_ == nullptr) return ::poll(&watched, 1, 0) == 1;
+    // What has come may be TLS's own.
+    const int flags = ::fcntl(fd_, F_GETFL);
+    ::fcntl(fd_, F_SETFL, flags | O_NONBLOCK);
+    char byte;
+    const bool some = SSL_peek(session_.get(), &byte, 1) == 1;
+    ::fcntl(fd_, F_SETFL, flags);
+    return some;
+  }
+  // What comes next, whatever it is; empty at the end.
+  std::string read_some() {
+    fill();
+    return std::exchange(input_, {});
   }
   // Everything until the server closes; a reset counts as the end.
   std::string read_all() {
@@ -136,7 +166,8 @@ class Client {
 
   bool fill() {
     char bytes[16 * 1024];
-    const ssize_t n = ::recv(fd_, bytes, sizeof(bytes), 0);
+    const ssize_t n = session_ ? SSL_read(session_.get(), bytes, static_cast<int>(sizeof(bytes)))
+                               : ::recv(fd_, bytes, sizeof(bytes), 0);
     if (n < 0 && errno == EAGAIN) ADD_FAILURE() << "the server did not answer in time";
     if (n <= 0) return false;
     input_.append(bytes, static_cast<std::size_t>(n));
@@ -145,6 +176,7 @@ class Client {
 
   int fd_;
   bool connected_ = false;
+  Session session_;
   std::string input_;
 };
 

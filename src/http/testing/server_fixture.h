@@ -1,4 +1,5 @@
-// For tests: a server with routes of every kind.
+// For tests: a server with routes of every kind. With DROVER_TEST_TLS in the environment it speaks TLS, and
+// so do the clients.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -7,6 +8,8 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,6 +18,7 @@
 #include <vector>
 
 #include "http/server.h"
+#include "http/testing/certificates.h"
 #include "http/testing/client.h"
 
 namespace drover::http {
@@ -70,6 +74,7 @@ class ServerTest : public testing::Test {
 
   ServerTest() {
     options_.port = 0;
+    if (std::getenv("DROVER_TEST_TLS") != nullptr) use_tls();
     router_.add(Method::kGet, "/busy", [](const Request&, Responder respond) {
       Response response = text("busy");
       response.status = 503;
@@ -105,12 +110,23 @@ class ServerTest : public testing::Test {
     return body;
   }
 
+  void use_tls() {
+    std::signal(SIGPIPE, SIG_IGN);  // the clients' OpenSSL does not avoid it
+    certificates_ = std::make_unique<CertificateFolder>();
+    certificate_.write(certificates_->files());
+    options_.tls = certificates_->files();
+  }
+
   void start() {
     auto server = Server::start(clock_, options_, router_, registry_);
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);
   }
-  Client connect() { return Client::tcp(server_->port()); }
+  Client connect() {
+    Client client = Client::tcp(server_->port());
+    if (!options_.tls.certificate.empty()) client.secure(tls_);
+    return client;
+  }
   Answer ask_once(std::string_view bytes) { return connect().ask(bytes); }
 
   std::string metrics() const { return prometheus::TextSerializer().Serialize(registry_.Collect()); }
@@ -121,6 +137,9 @@ class ServerTest : public testing::Test {
   Router router_;
   prometheus::Registry registry_;
   Held held_;
+  const TestCertificate certificate_{"server"};
+  std::unique_ptr<CertificateFolder> certificates_;
+  TlsClient tls_;
   std::unique_ptr<Server> server_;
 };
 

@@ -28,11 +28,11 @@ class DamageTest : public StoreTest {
     for (int i = 0; i < 300; ++i)
       instances.push_back(
           {.project = 1, .id = "phone-" + std::to_string(i), .address = "adb://192.0.2.1:5555"});
-    (void)wait_for<Result<std::vector<Instance>>>([&](auto done) { store().put_instances(instances, done); });
-    for (int i = 0; i < 100; ++i) {
-      const Token token{"token-" + std::to_string(i), std::string(32, 'h'), 1, Role::kAdmin, 1, 2};
-      (void)wait_for<Result<>>([&](auto done) { store().add_token(token, done); });
-    }
+    ASSERT_TRUE(put_instances(store(), instances));
+    add_identities();
+    std::vector<AuditEntry> entries;
+    for (int i = 0; i < 300; ++i) entries.push_back(make_entry("task", 1'700'000'000'000 + i * 1'000'000));
+    ASSERT_TRUE(add_audit(store(), std::move(entries)));
     WriteBatch many;
     for (std::int64_t seq = 1; seq <= 700; ++seq) {
       tasks_.push_back(make_task(seq, 2));
@@ -47,6 +47,18 @@ class DamageTest : public StoreTest {
     store_.reset();
     std::ifstream file(path(), std::ios::binary);
     bytes_.assign(std::istreambuf_iterator<char>(file), {});
+  }
+
+  void add_identities() {
+    for (int i = 0; i < 100; ++i) {
+      const std::string name = "name-" + std::to_string(i);
+      ASSERT_TRUE(change_identity(store(), change::AddToken{make_token(name)}));
+      ASSERT_TRUE(add_user(store(), name, {{.user = 0, .project = 1, .policy = name}}));
+      ASSERT_TRUE(change_identity(store(), change::PutPolicy{{name, "{}", 1}}));
+      ASSERT_TRUE(change_identity(store(), change::AddKey{make_key(name, 1)}));
+      ASSERT_TRUE(
+          change_identity(store(), change::Revoke{{std::string(16, static_cast<char>(i)), 9'000}, 1}));
+    }
   }
 
   void put(const std::string& bytes) const {
@@ -65,8 +77,7 @@ class DamageTest : public StoreTest {
   Result<> start() {
     auto opened = open_sqlite({path()}, registry_);
     if (!opened) return Failure(opened.error());
-    if (const auto got = (*opened)->projects(); !got) return Failure(got.error());
-    if (const auto got = (*opened)->tokens(); !got) return Failure(got.error());
+    if (const auto got = (*opened)->identity_rows(); !got) return Failure(got.error());
     if (const auto got = (*opened)->instances(); !got) return Failure(got.error());
     if (const auto got = (*opened)->recover(); !got) return Failure(got.error());
     return {};
@@ -88,8 +99,7 @@ class DamageTest : public StoreTest {
       EXPECT_TRUE(result || is_damage(result.error())) << (result ? "" : result.error().message);
       return result.has_value();
     };
-    fine(damaged.projects());
-    fine(damaged.tokens());
+    fine(damaged.identity_rows());
     fine(damaged.instances());
     if (const auto recovery = damaged.recover(); fine(recovery)) {
       for (const TaskRecord& record : recovery->open) expect_as_stored(record);
@@ -107,9 +117,11 @@ class DamageTest : public StoreTest {
       }
     }
     fine(list_tasks(damaged, 1, 0, 10'000));
+    fine(read_audit(damaged));
     // Writes may fail in any way that is told.
     (void)write(damaged, whole(make_task(5'000, 1), 5));
-    (void)delete_old(damaged, {.finished_before_ms = 300});
+    (void)add_audit(damaged, {make_entry("task")});
+    (void)delete_old(damaged, {.finished_before_ms = 300, .audit_before_ms = 1'700'100'000'000});
   }
 
   void expect_as_stored(const TaskRecord& record) const {
@@ -127,8 +139,8 @@ class DamageTest : public StoreTest {
 
 TEST_F(DamageTest, WhatAStartReadsStopsIt) {
   fill();
-  for (const char* name :
-       {"project", "token", "instance", "task", "unfinished", "finished", "begun", "result", "deleted"}) {
+  for (const char* name : {"project", "token", "user", "role_grant", "policy", "access_key", "revocation",
+                           "instance", "task", "unfinished", "finished", "begun", "result", "deleted"}) {
     put(bytes_);
     const std::size_t page = root_page(name);
     for (const char with : {'\0', '\x5a'}) {
@@ -254,8 +266,7 @@ TEST_F(DamageTest, BytesThatLookLikeRowsBreakNothing) {
     put(bytes);
     auto opened = open_sqlite({path()}, registry_);
     if (!opened) continue;
-    (void)(*opened)->projects();
-    (void)(*opened)->tokens();
+    (void)(*opened)->identity_rows();
     (void)(*opened)->instances();
     (void)(*opened)->recover();
     for (std::size_t i = 0; i < tasks_.size(); i += 7) {
@@ -263,8 +274,11 @@ TEST_F(DamageTest, BytesThatLookLikeRowsBreakNothing) {
       (void)read_job(**opened, tasks_[i].id.job(0));
     }
     (void)list_tasks(**opened, 1, 0, 10'000);
+    (void)read_audit(**opened);
+    (void)read_audit(**opened, {.after = 7, .project = 1, .from_ms = 1'700'000'100'000});
     (void)write(**opened, whole(make_task(5'000, 1), 5));
-    (void)delete_old(**opened, {.finished_before_ms = 300});
+    (void)add_audit(**opened, {make_entry("task")});
+    (void)delete_old(**opened, {.finished_before_ms = 300, .audit_before_ms = 1'700'100'000'000});
   }
 }
 

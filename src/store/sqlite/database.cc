@@ -121,13 +121,7 @@ void Statement::bind_one(int at, Blob blob) {
   keep(sqlite3_bind_blob64(statement_.get(), at, data_of(blob.bytes), blob.bytes.size(), SQLITE_STATIC));
 }
 
-void Statement::bind_one(int at, const std::optional<Blob>& blob) {
-  if (blob) {
-    bind_one(at, *blob);
-  } else {
-    keep(sqlite3_bind_null(statement_.get(), at));
-  }
-}
+void Statement::bind_null(int at) { keep(sqlite3_bind_null(statement_.get(), at)); }
 
 void Statement::keep(int code) {
   if (code != SQLITE_OK && bind_failure_ == 0) bind_failure_ = code;

@@ -69,8 +69,16 @@ class Statement {
   }
   void bind_one(int at, std::string_view text);
   void bind_one(int at, Blob blob);
-  void bind_one(int at, const std::optional<Blob>& blob);
+  template <typename Value>
+  void bind_one(int at, const std::optional<Value>& value) {
+    if (value) {
+      bind_one(at, *value);
+    } else {
+      bind_null(at);
+    }
+  }
   void bind_integer(int at, std::int64_t value);
+  void bind_null(int at);
   void keep(int code);
 
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;

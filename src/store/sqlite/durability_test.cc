@@ -48,7 +48,7 @@ class DurabilityTest : public StoreTest {
                     [acknowledged, seq](const Result<>& result, const WriteBatch&) {
                       if (!result || ::write(acknowledged, &seq, sizeof seq) != sizeof seq) _exit(2);
                     });
-    if (seq % 7 == 0) (void)(*store)->projects();  // not more than the disk can take
+    if (seq % 7 == 0) (void)(*store)->identity_rows();  // not more than the disk can take
   }
 }
 
@@ -170,7 +170,7 @@ TEST_F(DurabilityTest, LaterVersionIsRefusedAndLeftAlone) {
   const Error error = error_of_opening();
   EXPECT_EQ(error.code, Errc::kTooNew);
   EXPECT_THAT(error.message, testing::AllOf(testing::HasSubstr("99"), testing::HasSubstr(path())));
-  run_sql("INSERT INTO project VALUES(1, 'still there', 0, 0)");
+  run_sql("INSERT INTO project VALUES(1, 'id', 'still there', 0, 0)");
 }
 
 TEST_F(DurabilityTest, WhatIsNoDatabaseIsRefused) {

@@ -11,8 +11,10 @@ namespace drover::store::sqlite {
 Result<std::unique_ptr<Reader>> Reader::start(std::unique_ptr<Database> db) {
   auto tasks = TaskReads::open(*db);
   if (!tasks) return tl::make_unexpected(std::move(tasks.error()));
+  auto audit = AuditReads::open(*db);
+  if (!audit) return tl::make_unexpected(std::move(audit.error()));
   Database& database = *db;
-  Connection connection{std::move(db), {database, std::move(*tasks)}, {}, {}};
+  Connection connection{std::move(db), {database, std::move(*tasks), std::move(*audit)}, {}, {}};
   auto prepared = connection.db->prepare({{&connection.begin, "BEGIN"}, {&connection.commit, "COMMIT"}});
   if (!prepared) return tl::make_unexpected(std::move(prepared.error()));
   std::unique_ptr<Reader> reader(new Reader(std::move(connection)));

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "store/sqlite/audit_log.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/task_reads.h"
 
@@ -18,6 +19,7 @@ namespace drover::store::sqlite {
 struct ReadTables {
   Database& db;
   TaskReads tasks;
+  AuditReads audit;
 };
 
 class Reader {

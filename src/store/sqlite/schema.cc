@@ -83,7 +83,87 @@ CREATE TABLE deleted(only INTEGER PRIMARY KEY CHECK (only = 1), last_task INTEGE
 INSERT INTO deleted VALUES(1, 0);
 )sql";
 
-constexpr std::array kMigrations = {kVersion1};
+// Roles were numbers and are names. Projects get the id by which Keystone's clients call them.
+constexpr const char* kVersion2 = R"sql(
+ALTER TABLE project RENAME TO project_1;
+CREATE TABLE project(
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL UNIQUE,
+  koophone_commands_only INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL) STRICT;
+INSERT INTO project SELECT seq, lower(hex(randomblob(16))), name, koophone_commands_only, created_ms
+  FROM project_1 ORDER BY seq;
+DROP TABLE project_1;
+
+ALTER TABLE token RENAME TO token_1;
+CREATE TABLE token(
+  id TEXT PRIMARY KEY,
+  hash BLOB NOT NULL,
+  project INTEGER NOT NULL,
+  policy TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO token SELECT id, hash, project,
+  iif(role = 1, 'KooPhone Administrator', 'KooPhone ReadOnlyUser'), created_ms, expires_ms FROM token_1;
+DROP TABLE token_1;
+
+ALTER TABLE instance ADD COLUMN labels TEXT NOT NULL DEFAULT '';  -- KEY=VALUE, joined by newlines
+
+CREATE TABLE user(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL UNIQUE,
+  password TEXT NOT NULL,
+  enabled INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL,
+  sessions_from_ms INTEGER NOT NULL) STRICT;
+
+CREATE TABLE role_grant(
+  user INTEGER NOT NULL,
+  project INTEGER NOT NULL,  -- 0: all
+  policy TEXT NOT NULL,
+  PRIMARY KEY(user, project, policy)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE policy(
+  name TEXT PRIMARY KEY NOT NULL,
+  text TEXT NOT NULL,
+  created_ms INTEGER NOT NULL) STRICT;
+
+CREATE TABLE access_key(
+  id TEXT PRIMARY KEY,
+  user INTEGER NOT NULL,
+  sealed BLOB NOT NULL,
+  created_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE revocation(
+  session BLOB PRIMARY KEY,
+  expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX revocation_by_end ON revocation(expires_ms);
+
+-- AUTOINCREMENT: who has read up to a number finds all that comes later behind it.
+CREATE TABLE audit(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_ms INTEGER NOT NULL,
+  project INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  address TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  action TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  message TEXT NOT NULL,
+  instances TEXT NOT NULL) STRICT;  -- joined by newlines
+CREATE INDEX audit_by_project ON audit(project);  -- and by seq
+CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
+  BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
+
+CREATE TABLE audit_hour(
+  first INTEGER PRIMARY KEY,
+  hour INTEGER NOT NULL) STRICT;  -- at_ms / 3600000
+)sql";
+
+constexpr std::array kMigrations = {kVersion1, kVersion2};
 
 Failure too_new(std::int64_t version, std::size_t last) {
   return failure(Errc::kTooNew, "its version is " + std::to_string(version) +

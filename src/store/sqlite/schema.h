@@ -12,6 +12,12 @@
 // `begun`: one a job that began, until its task has finished.
 //
 // `result`: one a job that ended. The key is JobKey::packed(), so that a task's jobs are one range.
+//
+// `audit`: the log of who did what, in the order in which it was written.
+//
+// `audit_hour`: the entries from `first` on, up to the next row's, were made in that hour of Unix time. By
+// these few rows a time is found among many entries, which an index over their times would make larger with
+// each one. After a clock was set back an hour has several rows.
 #pragma once
 
 #include <cstdint>

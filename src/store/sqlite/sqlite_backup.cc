@@ -133,10 +133,17 @@ class Backup {
     if (!begin) return Failure(std::move(begin.error()));
     const std::string skip = "UPDATE deleted SET last_task = (" + std::string(sqlite::kLastTask) + ") + " +
                              std::to_string(kSkippedNumbers);
-    const auto done = db.run("BEGIN")
-                          .and_then([&] { return begin->bind(Clock().unix_ms()).run(); })
-                          .and_then([&] { return db.run(skip.c_str()); })
-                          .and_then([&] { return db.run("COMMIT"); });
+    // Likewise of users and of the audit log.
+    const std::string skip_more =
+        "INSERT INTO sqlite_sequence SELECT column1, 0 FROM (VALUES('user'), ('audit'))"
+        " WHERE column1 NOT IN (SELECT name FROM sqlite_sequence);"
+        "UPDATE sqlite_sequence SET seq = seq + " +
+        std::to_string(kSkippedNumbers) + " WHERE name IN ('user', 'audit')";
+    auto done = db.run("BEGIN")
+                    .and_then([&] { return begin->bind(Clock().unix_ms()).run(); })
+                    .and_then([&] { return db.run(skip.c_str()); })
+                    .and_then([&] { return db.run(skip_more.c_str()); })
+                    .and_then([&] { return db.run("COMMIT"); });
     if (!done) return done;
     return count(db, kCountOpenJobs, report_.open_jobs).and_then([&] {
       return count(db, "SELECT count(*) FROM task", report_.tasks);

@@ -45,9 +45,31 @@ TEST_F(BackupTest, CopyIsOneFileThatOpens) {
   prometheus::Registry registry;
   auto opened = open_sqlite({copy()}, registry);
   ASSERT_TRUE(opened) << opened.error().message;
-  EXPECT_EQ((*opened)->projects()->at(0).name, "lab");
+  EXPECT_EQ((*opened)->identity_rows()->projects.at(0).name, "lab");
   EXPECT_EQ(read_job(**opened, task.id.job(2)).value()->out.bytes, "ok\n");
   EXPECT_TRUE(write(**opened, accept(make_task((*opened)->recover()->next_task, 1))));
+}
+
+TEST_F(BackupTest, CopyHasUsersAndTheAuditLogButNotTheirNumbersThatCome) {
+  const auto round = [](Store& of, const std::string& name) {
+    ASSERT_TRUE(change_identity(of, change::AddKey{make_key(name, add_user(of, name)->seq)}));
+    ASSERT_TRUE(add_audit(of, {make_entry(name)}));
+  };
+  ASSERT_TRUE(back_up_sqlite(path(), dir_.file("empty.db"), go_on));
+  round(store(), "ann");
+  ASSERT_TRUE(back_up_sqlite(path(), copy(), go_on));
+  round(store(), "bob");
+  for (const auto& [file, users] : {std::pair(copy(), 1u), std::pair(dir_.file("empty.db"), 0u)}) {
+    prometheus::Registry registry;
+    auto opened = open_sqlite({file}, registry).value();
+    EXPECT_EQ(opened->identity_rows()->users.size(), users);
+    EXPECT_EQ(opened->identity_rows()->keys.size(), users);
+    EXPECT_EQ(read_audit(*opened)->size(), users);
+    // Whoever was given a number after the copy was made is somebody else.
+    round(*opened, "carl");
+    EXPECT_GT(opened->identity_rows()->users.back().seq, 1'000'000);
+    EXPECT_GT(read_audit(*opened)->back().seq, 1'000'000);
+  }
 }
 
 // What runs once must not run again, and nobody knows what has run since the copy was made.

@@ -13,6 +13,7 @@
 #include "store/errc.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/file_lock.h"
+#include "store/sqlite/identities.h"
 #include "store/sqlite/keys.h"
 #include "store/sqlite/schema.h"
 
@@ -56,9 +57,23 @@ constexpr std::array kContradictions = {
                   " AND job >> 20 NOT IN (SELECT task FROM finished)"},
     Contradiction{Verdict::kWarning, "beginnings belong to no unfinished task: they only take space",
                   "SELECT count(*) FROM begun WHERE job >> 20 NOT IN (SELECT task FROM unfinished)"},
-    Contradiction{Verdict::kWarning, "instances or tokens belong to no project: nobody can use them",
+    Contradiction{Verdict::kWarning, "instances, tokens or grants belong to no project: nobody can use them",
                   "SELECT (SELECT count(*) FROM instance WHERE project NOT IN (SELECT seq FROM project)) +"
-                  " (SELECT count(*) FROM token WHERE project NOT IN (SELECT seq FROM project))"},
+                  " (SELECT count(*) FROM token WHERE project NOT IN (SELECT seq FROM project)) +"
+                  " (SELECT count(*) FROM role_grant WHERE project <> 0 AND project NOT IN"
+                  " (SELECT seq FROM project))"},
+    Contradiction{Verdict::kWarning, "grants or access keys belong to no user: nobody can use them",
+                  "SELECT (SELECT count(*) FROM role_grant WHERE user NOT IN (SELECT seq FROM user)) +"
+                  " (SELECT count(*) FROM access_key WHERE user NOT IN (SELECT seq FROM user))"},
+    Contradiction{Verdict::kWarning, "grants or tokens name a role that is not there: they allow nothing",
+                  "WITH role(name) AS (VALUES('KooPhone Administrator'), ('KooPhone ReadOnlyUser')"
+                  " UNION ALL SELECT name FROM policy)"
+                  " SELECT (SELECT count(*) FROM role_grant WHERE policy NOT IN role) +"
+                  " (SELECT count(*) FROM token WHERE policy NOT IN role)"},
+    Contradiction{Verdict::kWarning,
+                  "entries of the audit log stand under a wrong hour: a time does not find them",
+                  "SELECT count(*) FROM audit WHERE at_ms / 3600000 IS NOT"
+                  " (SELECT hour FROM audit_hour WHERE first <= seq ORDER BY first DESC LIMIT 1)"},
 };
 static_assert(JobKey::kMaxJobs == 1 << 20 && static_cast<int>(JobState::kSucceeded) == 2 &&
               static_cast<int>(JobState::kCancelled) == 5 && static_cast<int>(JobError::kInternal) == 10);
@@ -121,18 +136,27 @@ class Check {
     const auto open = db_.integer("SELECT count(*) FROM unfinished");
     const auto results = db_.integer("SELECT count(*) FROM result");
     const auto instances = db_.integer("SELECT count(*) FROM instance");
-    for (const auto* count : {&tasks, &open, &results, &instances}) {
+    const auto users = db_.integer("SELECT count(*) FROM user");
+    const auto entries = db_.integer("SELECT count(*) FROM audit");
+    for (const auto* count : {&tasks, &open, &results, &instances, &users, &entries}) {
       if (!*count) {
         damaged("database", count->error());
         return;
       }
     }
     report_.instances = *instances;
+    auto identities = sqlite::read_identities(db_);
+    if (!identities) {
+      damaged("database", identities.error());
+      return;
+    }
+    report_.identities = *std::move(identities);
     add("database", Verdict::kOk,
         "version " + std::to_string(sqlite::migrations().size()) + ", " +
             megabytes(size_of(options_.path).value_or(0)) + ": " + std::to_string(*instances) +
             " instances, " + std::to_string(*tasks) + " tasks of which " + std::to_string(*open) +
-            " are not finished, " + std::to_string(*results) + " results");
+            " are not finished, " + std::to_string(*results) + " results, " + std::to_string(*users) +
+            " users, " + std::to_string(*entries) + " entries of the audit log");
   }
 
   void integrity() {
@@ -176,7 +200,7 @@ class Check {
       add("consistency", each.verdict, std::to_string(*rows) + " " + each.what,
           first_failure ? advice(options_.path) : "");
     }
-    if (fine) add("consistency", Verdict::kOk, "tasks, beginnings and results agree");
+    if (fine) add("consistency", Verdict::kOk, "tasks and results, users and roles agree");
   }
 
   // A wall clock that was set back makes new tasks look older than old ones, which retention goes by.

@@ -42,6 +42,14 @@ class CheckTest : public StoreTest {
     WriteBatch open = accept(make_task(2, 2));
     open.begun.push_back({{2, 0}, 1});
     ASSERT_TRUE(write(store(), open));
+    ASSERT_TRUE(add_user(store(), "ann",
+                         {{.user = 0, .project = 0, .policy = "KooPhone ReadOnlyUser"},
+                          {.user = 0, .project = 1, .policy = "blue"}}));
+    ASSERT_TRUE(change_identity(store(), change::PutPolicy{{"blue", "{}", 1}}));
+    ASSERT_TRUE(change_identity(store(), change::AddKey{make_key("A", 1)}));
+    ASSERT_TRUE(change_identity(store(), change::AddToken{make_token("t")}));
+    for (const std::int64_t hour : {8, 9, 8})
+      ASSERT_TRUE(add_audit(store(), {make_entry("a", hour * 3'600'000)}));
   }
 
   std::vector<std::string> files() const {
@@ -91,7 +99,14 @@ TEST_F(CheckTest, FindsRowsThatContradictEachOther) {
        "NULL"
        " FROM result LIMIT 1",
        "results belong to no task", Verdict::kWarning},
-      {"INSERT INTO instance VALUES(1, 5, 'p', 'adb://h:1', 1)", "belong to no project", Verdict::kWarning},
+      {"INSERT INTO instance VALUES(1, 5, 'p', 'adb://h:1', 1, '')", "belong to no project",
+       Verdict::kWarning},
+      {"INSERT INTO role_grant VALUES(1, 7, 'blue')", "1 instances, tokens or grants", Verdict::kWarning},
+      {"DELETE FROM user", "3 grants or access keys belong to no user", Verdict::kWarning},
+      {"DELETE FROM policy", "1 grants or tokens name a role", Verdict::kWarning},
+      {"UPDATE token SET policy = 'red'", "1 grants or tokens name a role", Verdict::kWarning},
+      {"UPDATE audit_hour SET hour = 7 WHERE first = 2", "1 entries of the audit log", Verdict::kWarning},
+      {"DELETE FROM audit_hour", "3 entries of the audit log", Verdict::kWarning},
   };
   for (const auto& each : cases) {
     store_.reset();

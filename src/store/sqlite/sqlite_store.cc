@@ -38,17 +38,20 @@ class TaskWrite final : public Write {
 
   WriteSize size() const override {
     WriteSize size{batch_.accepted.size() + batch_.begun.size() + batch_.unbegun.size() +
-                       batch_.ended.size() + batch_.finished.size(),
+                       batch_.ended.size() + batch_.finished.size() + batch_.audit.size(),
                    0};
     for (const Task& task : batch_.accepted) size.bytes += task.command.size();
     for (const auto& [job, outcome] : batch_.ended)
       size.bytes += outcome.out.bytes.size() + outcome.err.bytes.size();
+    for (const AuditEntry& entry : batch_.audit) {
+      for (const std::string& id : entry.instances) size.bytes += id.size();
+    }
     return size;
   }
 
   Result<> apply(WriteTables& tables) override {
     allowed_ = sqlite::TaskWrites::check(batch_);
-    return allowed_ ? tables.tasks.apply(batch_) : Result<>();
+    return allowed_ ? tables.tasks.apply(batch_, tables.audit) : Result<>();
   }
 
   void finish(const Result<>& committed) override {
@@ -113,42 +116,55 @@ class SqliteStore final : public Store {
   }
 
   void delete_old(const Retention& retention, Done<std::uint64_t> done) override {
-    submit(sqlite::TaskWrites::kStepJobs, std::move(done),
-           [retention](WriteTables& tables) { return tables.tasks.delete_old(retention); });
+    submit(sqlite::TaskWrites::kStepJobs, std::move(done), [retention](WriteTables& tables) {
+      auto jobs = tables.tasks.delete_old(retention);
+      return jobs && *jobs == 0 ? tables.audit.delete_old(retention.audit_before_ms) : jobs;
+    });
   }
 
   void add_project(Project project, Done<Project> done) override {
-    submit(1, std::move(done),
-           [project = std::move(project)](WriteTables& tables) { return tables.admin.add_project(project); });
+    submit(1, std::move(done), [project = std::move(project)](WriteTables& tables) {
+      return tables.identities.add_project(project);
+    });
   }
 
-  void add_token(Token token, Done<> done) override {
-    submit(1, std::move(done),
-           [token = std::move(token)](WriteTables& tables) { return tables.admin.add_token(token); });
+  void add_user(User user, std::vector<Grant> grants, Done<User> done) override {
+    const std::size_t rows = 1 + grants.size();
+    submit(rows, std::move(done), [user = std::move(user), grants = std::move(grants)](WriteTables& tables) {
+      return tables.identities.add_user(user, grants);
+    });
   }
 
-  void remove_token(std::string id, Done<> done) override {
-    submit(1, std::move(done),
-           [id = std::move(id)](WriteTables& tables) { return tables.admin.remove_token(id); });
+  void change_identity(IdentityChange change, Done<> done) override {
+    submit(1, std::move(done), [change = std::move(change)](WriteTables& tables) {
+      return std::visit([&tables](const auto& one) { return tables.identities.apply(one); }, change);
+    });
   }
 
   void put_instances(std::vector<Instance> instances, Done<std::vector<Instance>> done) override {
     const std::size_t rows = instances.size();
     submit(rows, std::move(done), [instances = std::move(instances)](WriteTables& tables) {
-      return tables.admin.put_instances(instances);
+      return tables.instances.put(instances);
     });
   }
 
   void remove_instance(std::int64_t seq, Done<> done) override {
-    submit(1, std::move(done), [seq](WriteTables& tables) { return tables.admin.remove_instance(seq); });
+    submit(1, std::move(done), [seq](WriteTables& tables) { return tables.instances.remove(seq); });
   }
 
-  Result<std::vector<Project>> projects() override {
-    return read_now([](ReadTables& tables) { return sqlite::read_projects(tables.db); });
+  void add_audit(std::vector<AuditEntry> entries, Done<> done) override {
+    WriteBatch batch;
+    batch.audit = std::move(entries);
+    write(std::move(batch),
+          [done = std::move(done)](Result<> stored, const WriteBatch&) { done(std::move(stored)); });
   }
 
-  Result<std::vector<Token>> tokens() override {
-    return read_now([](ReadTables& tables) { return sqlite::read_tokens(tables.db); });
+  void read_audit(const AuditQuery& query, Done<std::vector<AuditEntry>> done) override {
+    read(std::move(done), [query](ReadTables& tables) { return tables.audit.read(query); });
+  }
+
+  Result<IdentityRows> identity_rows() override {
+    return read_now([](ReadTables& tables) { return sqlite::read_identities(tables.db); });
   }
 
   Result<std::vector<Instance>> instances() override {

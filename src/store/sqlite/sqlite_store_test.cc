@@ -239,67 +239,6 @@ TEST_F(SqliteStoreTest, ABeginningThatIsTakenBackIsForgotten) {
   EXPECT_TRUE(write(store(), std::move(again)));
 }
 
-TEST_F(SqliteStoreTest, ProjectsHaveUniqueNames) {
-  const auto a = add_project(store(), "a").value();
-  const auto b = add_project(store(), "b").value();
-  EXPECT_NE(a.seq, b.seq);
-  const auto again = add_project(store(), "a");
-  ASSERT_FALSE(again);
-  EXPECT_EQ(again.error().code, Errc::kExists);
-  EXPECT_THAT(again.error().message, testing::HasSubstr("project a"));
-  reopen();
-  EXPECT_EQ(store().projects().value(), (std::vector{a, b}));
-}
-
-TEST_F(SqliteStoreTest, TokensAreAddedAndRemoved) {
-  const Token token{.id = "t1",
-                    .hash = all_bytes(32),
-                    .project = 3,
-                    .role = Role::kAdmin,
-                    .created_ms = 4,
-                    .expires_ms = 5};
-  const auto add = [&] { return wait_for<Result<>>([&](auto done) { store().add_token(token, done); }); };
-  const auto remove = [&] {
-    return wait_for<Result<>>([&](auto done) { store().remove_token("t1", done); });
-  };
-  EXPECT_TRUE(add());
-  EXPECT_EQ(add().error().code, Errc::kExists);
-  reopen();
-  EXPECT_EQ(store().tokens().value(), std::vector{token});
-  EXPECT_TRUE(remove());
-  EXPECT_EQ(remove().error().code, Errc::kNotFound);
-  EXPECT_THAT(store().tokens().value(), testing::IsEmpty());
-}
-
-TEST_F(SqliteStoreTest, InstancesKeepTheirNumbers) {
-  const auto put = [&](std::vector<Instance> instances) {
-    return wait_for<Result<std::vector<Instance>>>(
-               [&](auto done) { store().put_instances(std::move(instances), done); })
-        .value();
-  };
-  const auto remove = [&](std::int64_t seq) {
-    return wait_for<Result<>>([&](auto done) { store().remove_instance(seq, done); });
-  };
-  const auto first = put({{.project = 1, .id = "p", .address = "adb://a:1", .created_ms = 10},
-                          {.project = 2, .id = "p", .address = "adb://b:1", .created_ms = 10}});
-  ASSERT_EQ(first.size(), 2u);
-  EXPECT_NE(first[0].seq, first[1].seq);
-
-  const auto second = put({{.project = 1, .id = "q", .address = "adb://c:1", .created_ms = 20},
-                           {.project = 1, .id = "p", .address = "adb://moved:1", .created_ms = 20}});
-  EXPECT_EQ(second[1].seq, first[0].seq);
-  EXPECT_EQ(second[1].created_ms, 10);
-  reopen();
-  Instance moved = first[0];
-  moved.address = "adb://moved:1";
-  EXPECT_EQ(store().instances().value(), (std::vector{moved, first[1], second[0]}));
-
-  EXPECT_TRUE(remove(second[0].seq));
-  EXPECT_EQ(remove(second[0].seq).error().code, Errc::kNotFound);
-  reopen();
-  EXPECT_GT(put({{.project = 1, .id = "q", .address = "adb://c:1"}})[0].seq, second[0].seq);
-}
-
 TEST_F(SqliteStoreTest, ClosedStoreRefusesAtOnce) {
   store().close();
   store().close();
@@ -313,6 +252,9 @@ TEST_F(SqliteStoreTest, ClosedStoreRefusesAtOnce) {
   EXPECT_EQ(read_task(store(), make_task(1, 1).id).error().code, Errc::kClosed);
   EXPECT_EQ(add_project(store(), "a").error().code, Errc::kClosed);
   EXPECT_EQ(store().recover().error().code, Errc::kClosed);
+  EXPECT_EQ(store().identity_rows().error().code, Errc::kClosed);
+  EXPECT_EQ(add_audit(store(), {make_entry("a")}).error().code, Errc::kClosed);
+  EXPECT_EQ(read_audit(store()).error().code, Errc::kClosed);
 }
 
 TEST_F(SqliteStoreTest, CloseStoresWhatIsQueued) {

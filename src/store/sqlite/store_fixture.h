@@ -70,9 +70,67 @@ inline Result<std::uint64_t> delete_old(Store& store, const Retention& retention
   return wait_for<Result<std::uint64_t>>([&](auto done) { store.delete_old(retention, done); });
 }
 
+// 32 hex digits that are the same for the same name.
+inline std::string hex_id(const std::string& name) {
+  std::string id = std::to_string(std::hash<std::string>()(name));
+  return id.insert(0, 32 - id.size(), '0');
+}
+
 inline Result<Project> add_project(Store& store, const std::string& name) {
-  return wait_for<Result<Project>>(
-      [&](auto done) { store.add_project({.name = name, .created_ms = 1'700'000'000'000}, done); });
+  return wait_for<Result<Project>>([&](auto done) {
+    store.add_project({.id = hex_id(name), .name = name, .created_ms = 1'700'000'000'000}, done);
+  });
+}
+
+inline User make_user(const std::string& name) {
+  return {.id = hex_id(name), .name = name, .password = "hash of " + name, .created_ms = 1'700'000'000'000};
+}
+
+inline Result<User> add_user(Store& store, const std::string& name, std::vector<Grant> grants = {}) {
+  return wait_for<Result<User>>([&](auto done) { store.add_user(make_user(name), std::move(grants), done); });
+}
+
+inline Token make_token(const std::string& id, std::int64_t project = 1) {
+  return {.id = id,
+          .hash = std::string(32, 'h'),
+          .project = project,
+          .policy = "KooPhone Administrator",
+          .created_ms = 4,
+          .expires_ms = 5};
+}
+
+inline AccessKey make_key(const std::string& id, std::int64_t user) {
+  return {.id = id, .user = user, .sealed = "sealed " + id, .created_ms = 7};
+}
+
+inline Result<> change_identity(Store& store, IdentityChange one) {
+  return wait_for<Result<>>([&](auto done) { store.change_identity(std::move(one), done); });
+}
+
+inline Result<std::vector<Instance>> put_instances(Store& store, std::vector<Instance> instances) {
+  return wait_for<Result<std::vector<Instance>>>(
+      [&](auto done) { store.put_instances(std::move(instances), done); });
+}
+
+inline Result<> add_audit(Store& store, std::vector<AuditEntry> entries) {
+  return wait_for<Result<>>([&](auto done) { store.add_audit(std::move(entries), done); });
+}
+
+inline Result<std::vector<AuditEntry>> read_audit(Store& store, const AuditQuery& query = {}) {
+  return wait_for<Result<std::vector<AuditEntry>>>([&](auto done) { store.read_audit(query, done); });
+}
+
+inline AuditEntry make_entry(const std::string& subject, std::int64_t at_ms = 1'700'000'000'000) {
+  return {.at_ms = at_ms,
+          .project = 1,
+          .actor = "user:ann",
+          .address = "192.0.2.1",
+          .request_id = "r-1",
+          .action = "drover:user:create",
+          .subject = subject,
+          .instances = {},
+          .status = 200,
+          .message = {}};
 }
 
 inline Task make_task(std::int64_t seq, std::size_t jobs, std::int64_t project = 1) {

@@ -8,15 +8,25 @@
 namespace drover::store::sqlite {
 namespace {
 
+Failure refuse(const char* why) { return failure(std::make_error_code(std::errc::invalid_argument), why); }
+
 Result<> check_task(const Task& task) {
-  const auto refuse = [](const char* why) {
-    return failure(std::make_error_code(std::errc::invalid_argument), why);
-  };
   if (task.seq <= 0 || task.seq > kMaxTask) return refuse("a task's number is out of range");
   if (task.id.part() != 0) return refuse("a task has the id of a job");
   if (task.targets.size() > JobKey::kMaxJobs) return refuse("a task has too many jobs");
   const auto broken = [](const std::string& target) { return target.find('\n') != std::string::npos; };
   if (std::ranges::any_of(task.targets, broken)) return refuse("a target contains a newline");
+  return {};
+}
+
+Result<> check_audit(const WriteBatch& batch) {
+  auto task = batch.accepted.begin();
+  for (const AuditEntry& entry : batch.audit) {
+    if (auto fine = AuditWrites::check(entry); !fine) return fine;
+    if (entry.task == 0) continue;
+    task = std::find_if(task, batch.accepted.end(), [&](const Task& each) { return each.seq == entry.task; });
+    if (task == batch.accepted.end()) return refuse("an entry of the audit log is about no accepted task");
+  }
   return {};
 }
 
@@ -67,13 +77,11 @@ Result<> TaskWrites::check(const WriteBatch& batch) {
   for (const Task& task : batch.accepted) {
     if (auto fine = check_task(task); !fine) return fine;
   }
-  return {};
+  return check_audit(batch);
 }
 
-Result<> TaskWrites::apply(const WriteBatch& batch) {
-  for (const Task& task : batch.accepted) {
-    if (auto done = accept(task); !done) return done;
-  }
+Result<> TaskWrites::apply(const WriteBatch& batch, AuditWrites& audit) {
+  if (auto done = accept_all(batch, audit); !done) return done;
   for (const WriteBatch::Begun& begun : batch.begun) {
     if (auto done = add_begun_.bind(begun.job.packed(), begun.at_ms).run(); !done) return done;
   }
@@ -85,6 +93,22 @@ Result<> TaskWrites::apply(const WriteBatch& batch) {
   }
   for (const WriteBatch::Finished& finished : batch.finished) {
     if (auto done = finish(finished); !done) return done;
+  }
+  return {};
+}
+
+// Each task with its entries of the audit log, for which its targets are joined already.
+Result<> TaskWrites::accept_all(const WriteBatch& batch, AuditWrites& audit) {
+  auto entry = batch.audit.begin();
+  for (const Task& task : batch.accepted) {
+    if (auto done = accept(task); !done) return done;
+    for (; entry != batch.audit.end() && (entry->task == 0 || entry->task == task.seq); ++entry) {
+      auto done = entry->task == 0 ? audit.add(*entry) : audit.add(*entry, task.id.hex(), targets_);
+      if (!done) return done;
+    }
+  }
+  for (; entry != batch.audit.end(); ++entry) {
+    if (auto done = audit.add(*entry); !done) return done;
   }
   return {};
 }

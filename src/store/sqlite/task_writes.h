@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "store/sqlite/audit_log.h"
 #include "store/sqlite/database.h"
 #include "store/store.h"
 
@@ -25,8 +26,8 @@ class TaskWrites {
   // std::errc::invalid_argument if something in it could not be stored as it is.
   static Result<> check(const WriteBatch& batch);
 
-  // `batch` is fine by check().
-  Result<> apply(const WriteBatch& batch);
+  // `batch` is fine by check(). Its entries of the audit log go to `audit`.
+  Result<> apply(const WriteBatch& batch, AuditWrites& audit);
 
   // See Store::delete_old.
   Result<std::uint64_t> delete_old(const Retention& retention);
@@ -46,6 +47,8 @@ class TaskWrites {
     bool spent() const { return jobs <= 0 || bytes <= 0; }
   };
 
+  Result<> accept_all(const WriteBatch& batch, AuditWrites& audit);
+  // Leaves its targets, joined, in targets_.
   Result<> accept(const Task& task);
   Result<> end(const WriteBatch::Ended& ended);
   Result<> finish(const WriteBatch::Finished& finished);

@@ -15,9 +15,18 @@ Result<std::unique_ptr<Writer>> Writer::start(std::unique_ptr<Database> db,
                                               const Metrics& metrics) {
   auto tasks = TaskWrites::open(*db);
   if (!tasks) return tl::make_unexpected(std::move(tasks.error()));
-  auto admin = AdminWrites::open(*db);
-  if (!admin) return tl::make_unexpected(std::move(admin.error()));
-  Connection connection{std::move(db),          {std::move(*tasks), std::move(*admin)}, {}, {}, {}, {},
+  auto audit = AuditWrites::open(*db);
+  if (!audit) return tl::make_unexpected(std::move(audit.error()));
+  auto identities = IdentityWrites::open(*db);
+  if (!identities) return tl::make_unexpected(std::move(identities.error()));
+  auto instances = InstanceWrites::open(*db);
+  if (!instances) return tl::make_unexpected(std::move(instances.error()));
+  Connection connection{std::move(db),
+                        {std::move(*tasks), std::move(*audit), std::move(*identities), std::move(*instances)},
+                        {},
+                        {},
+                        {},
+                        {},
                         std::move(checkpointer)};
   // IMMEDIATE: a transaction that could turn out to be unable to write would be of no use.
   auto prepared =
@@ -126,6 +135,7 @@ Result<> Writer::try_commit(Group group) {
   auto committed = transact(group, failing_);
   if (!committed) {
     connection_->tables.tasks.set_stored_jobs(jobs_before);
+    connection_->tables.audit.rolled_back();
     undo(committed);
     metrics_.failed_commits.Increment();
     return committed;

@@ -11,16 +11,20 @@
 #include <vector>
 
 #include "store/metrics.h"
-#include "store/sqlite/admin.h"
+#include "store/sqlite/audit_log.h"
 #include "store/sqlite/checkpointer.h"
 #include "store/sqlite/database.h"
+#include "store/sqlite/identities.h"
+#include "store/sqlite/instances.h"
 #include "store/sqlite/task_writes.h"
 
 namespace drover::store::sqlite {
 
 struct WriteTables {
   TaskWrites tasks;
-  AdminWrites admin;
+  AuditWrites audit;
+  IdentityWrites identities;
+  InstanceWrites instances;
 };
 
 struct WriteSize {

@@ -80,7 +80,8 @@ TEST_F(WriterTest, CallbacksComeInTheOrderOfTheCalls) {
       store().write(accept(make_task(static_cast<std::int64_t>(i) + 1, 1)),
                     [note](const Result<>&, const WriteBatch&) { note(); });
     } else if (i % 3 == 1) {
-      store().add_project({.name = "p" + std::to_string(i % 9)}, [note](const Result<Project>&) { note(); });
+      store().add_project({.id = std::to_string(i % 9), .name = "p" + std::to_string(i % 9)},
+                          [note](const Result<Project>&) { note(); });
     } else {
       store().delete_old({}, [note](const Result<std::uint64_t>&) { note(); });
     }
@@ -146,9 +147,9 @@ TEST_F(WriterTest, RefusedChangesOfPeopleDoNotHarmTheirNeighbours) {
   const auto note = [&codes](const Result<Project>& result) {
     codes.push_back(result ? std::error_code() : result.error().code);
   };
-  store().add_project({.name = "a"}, note);
-  store().add_project({.name = "a"}, note);
-  store().add_project({.name = "b"}, note);
+  store().add_project({.id = "a", .name = "a"}, note);
+  store().add_project({.id = "a", .name = "a"}, note);
+  store().add_project({.id = "b", .name = "b"}, note);
   held.release();
   store().close();
   EXPECT_THAT(codes,

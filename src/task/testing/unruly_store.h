@@ -119,14 +119,19 @@ class UnrulyStore final : public store::Store {
   void add_project(store::Project project, store::Done<store::Project> done) override {
     real_->add_project(std::move(project), std::move(done));
   }
-  void add_token(store::Token token, store::Done<> done) override {
-    real_->add_token(std::move(token), std::move(done));
+  void add_user(store::User user, std::vector<store::Grant> grants, store::Done<store::User> done) override {
+    real_->add_user(std::move(user), std::move(grants), std::move(done));
   }
-  void remove_token(std::string id, store::Done<> done) override {
-    real_->remove_token(std::move(id), std::move(done));
+  void change_identity(store::IdentityChange change, store::Done<> done) override {
+    real_->change_identity(std::move(change), std::move(done));
   }
-  Result<std::vector<store::Project>> projects() override { return real_->projects(); }
-  Result<std::vector<store::Token>> tokens() override { return real_->tokens(); }
+  void add_audit(std::vector<store::AuditEntry> entries, store::Done<> done) override {
+    real_->add_audit(std::move(entries), std::move(done));
+  }
+  void read_audit(const store::AuditQuery& query, store::Done<std::vector<store::AuditEntry>> done) override {
+    real_->read_audit(query, std::move(done));
+  }
+  Result<store::IdentityRows> identity_rows() override { return real_->identity_rows(); }
   Result<std::vector<store::Instance>> instances() override { return real_->instances(); }
   Result<store::Recovery> recover() override { return real_->recover(); }
 
