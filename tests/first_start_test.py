@@ -40,6 +40,10 @@ class FirstStart(unittest.TestCase):
         users = json.loads(everybody.stdout)["users"]
         self.assertEqual([(user["name"], user["grants"]) for user in users],
                          [("admin", [{"project": None, "role": "KooPhone Administrator"}])])
+        entries = [json.loads(line) for line in server.cli("audit").stdout.splitlines()]
+        self.assertEqual([(entry["actor"], entry["action"], entry["subject"], entry["status"]) for entry in entries][:2],
+                         [("local", "drover:user:create", "admin", 200),
+                          ("user:admin", "drover:session:create", "default", 201)])
         self.assertEqual(server.stop(), 0)
         for path, content in files_of(server.folder):
             self.assertNotIn(made["password"].encode(), content, path)
@@ -102,7 +106,7 @@ class FirstStart(unittest.TestCase):
             with open(password, "w", encoding="utf-8") as file:
                 file.write(content)
             said = refused("--http-port", "0", "--auth-admin-password-file", password)
-            self.assertIn(password, said)
+            self.assertIn("auth.admin_password_file: " + password, said)
             self.assertIn(why, said)
         server = Server(folder, data=data)
         self.addCleanup(server.close)

@@ -82,7 +82,10 @@ Refusal refusal_of(const Error& error) {
 Refusal refusal_of(const Error& error, Millis retry_after) {
   Refusal refusal = refusal_of(error);
   // A header has whole seconds: who comes too early has come in vain.
-  if (retry_after > Millis::zero()) refusal.retry_after = std::chrono::ceil<Seconds>(retry_after);
+  if (retry_after > Millis::zero()) {
+    refusal.retry_after = std::chrono::ceil<Seconds>(retry_after);
+    refusal.message += ": try again in " + std::to_string(refusal.retry_after.count()) + " s";
+  }
   return refusal;
 }
 

@@ -63,7 +63,8 @@ Checked<Admitted> who_asks(const http::Request& request, const identity::Identit
     if (PrincipalPtr who = identity.authenticate(*secret)) return Admitted{std::move(who)};
     return tl::unexpected(unknown_caller("the token in X-Auth-Token is wrong or has expired"));
   }
-  if (!request.local()) return tl::unexpected(unknown_caller("the header X-Auth-Token is missing"));
+  if (!request.local())
+    return tl::unexpected(unknown_caller("neither X-Auth-Token nor a signature in Authorization is there"));
   // The node's own things are in no project.
   const bool of_node = asked == Who::kAdministrator || asked == Who::kProjectOrAdministrator;
   const std::string_view project = of_node ? "" : request.header("X-Drover-Project").value_or("default");
@@ -97,7 +98,7 @@ Checked<> may_do(const Principal& who, const Access& access) {
   }
   if (access.who == Who::kProjectByInstance) return {};
   return tl::unexpected(not_allowed("the role allows " + std::string(access.name) +
-                                    " on some instances only, and this is about all"));
+                                    " on some instances only, and this is about all: name a task or a job"));
 }
 
 }  // namespace

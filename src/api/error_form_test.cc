@@ -66,5 +66,11 @@ TEST(ErrorFormTest, RetryAfterIsTheTrueWaitRoundedUp) {
   EXPECT_EQ(wait(Millis(0)), "5");
 }
 
+TEST(ErrorFormTest, TheWaitIsInTheTextForThoseWhoSeeNoHeaders) {
+  const Error error{identity::Errc::kThrottled, "too many failed logins"};
+  EXPECT_EQ(refusal_of(error, Millis(1001)).message, "too many failed logins: try again in 2 s");
+  EXPECT_EQ(refusal_of(error, Millis(0)).message, "too many failed logins");
+}
+
 }  // namespace
 }  // namespace drover::api

@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t kTebi = std::int64_t{1} << 40;
 
 constexpr std::array kSettings{
-    Setting{"data_dir", "folder of the database, the ADB key and the socket (made with mode 0700)",
+    Setting{"data_dir", "folder of the database, the keys and the socket (made with mode 0700)",
             [](Config& c) -> Slot { return &c.data_dir; }},
     Setting{"drain_timeout_s", "seconds that running jobs may take to end when the server stops",
             [](Config& c) -> Slot { return &c.drain_timeout_s; }, 0, 86'400},

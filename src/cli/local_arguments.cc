@@ -23,8 +23,9 @@ void add_backup(CLI::App& app, Action& action) {
       "Example:\n"
       "  drover backup /srv/backup/drover-monday\n"
       "  drover serve --data-dir /srv/backup/drover-monday    # a server from that copy\n\n"
-      "The copy is a data folder: the database as it was at one moment, and the ADB key. It is\n"
-      "checked, and gets its name when it is whole. Jobs that had not ended at that moment may have\n"
+      "The copy is a data folder: the database as it was at one moment, the ADB key, and the master\n"
+      "key, which opens access keys and sessions: guard it as the folder itself. It is checked, and\n"
+      "gets its name when it is whole. Jobs that had not ended at that moment may have\n"
       "run since: a server that starts from the copy ends them as interrupted and runs none again.\n"
       "Exit code: 0 done, 1 it failed, 2 wrong usage, 130 left with Ctrl-C. A failure leaves nothing.");
   backup->add_option("destination", options->destination, "A folder that does not exist, or is empty")

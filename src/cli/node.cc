@@ -136,25 +136,48 @@ class NodeImpl final : public Node {
     return {};
   }
 
+  // No request made it, and the audit log names every user's beginning.
+  void enter_administrator() {
+    store::AuditEntry entry;
+    entry.at_ms = clock_.unix_ms();
+    entry.actor = "local";
+    entry.address = "local";
+    entry.action = "drover:user:create";
+    entry.subject = administrator_->name;
+    entry.status = 200;
+    std::promise<Result<>> durable;
+    store_->add_audit({std::move(entry)},
+                      [&durable](const Result<>& written) { durable.set_value(written); });
+    // The password is shown all the same: there is no other time for it.
+    if (const Result<> written = durable.get_future().get(); !written)
+      spdlog::error("the audit log has no entry of the user {}: {}", administrator_->name,
+                    written.error().message);
+  }
+
   // Last, so that a start that fails has not made a password that nobody was shown.
   Result<> make_administrator() {
     if (!identity_->users().empty()) return {};
     std::string password;
     if (!config_.auth.admin_password_file.empty()) {
       Result<std::string> file = read_whole_file(config_.auth.admin_password_file, kMaxPasswordFile);
-      if (!file) return Failure(std::move(file.error()));
+      if (!file)
+        return Failure(Error{file.error().code, "auth.admin_password_file: " + file.error().message});
       password = file->substr(0, file->find_first_of("\r\n"));
       if (password.empty())
-        return fail(Errc::kUsage, config_.auth.admin_password_file + ": its first line is empty");
+        return fail(Errc::kUsage, "auth.admin_password_file: " + config_.auth.admin_password_file +
+                                      ": its first line is empty");
     }
     auto made = identity_->make_first_administrator(password);
     if (!made) {
       if (made.error().code != identity::Errc::kBadPassword) return with_advice(made.error(), config_);
-      return Failure(
-          Error{made.error().code, config_.auth.admin_password_file + ": " + made.error().message});
+      return Failure(Error{
+          made.error().code,
+          "auth.admin_password_file: " + config_.auth.admin_password_file + ": " + made.error().message});
     }
     administrator_ = *std::move(made);
-    if (administrator_) spdlog::info("made the user {}, administrator of all projects", administrator_->name);
+    if (!administrator_) return {};
+    spdlog::info("made the user {}, administrator of all projects", administrator_->name);
+    enter_administrator();
     return {};
   }
 

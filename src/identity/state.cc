@@ -33,8 +33,8 @@ Failure not_found(std::string_view what, std::string_view name) {
 }
 
 Failure exists(std::string_view what, std::string_view name) {
-  std::string message = "there is a ";
-  message.append(what).append(" already: ").append(name.substr(0, kLongestName));
+  std::string message(what);
+  message.append(" exists already: ").append(name.substr(0, kLongestName));
   return Failure(Error{make_error_code(store::Errc::kExists), std::move(message)});
 }
 

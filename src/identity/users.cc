@@ -146,7 +146,7 @@ void Identity::add_grant(std::string_view user, GrantView grant, Done<UserView> 
         Result<store::Grant> row = grant_of(all, grant);
         if (!row) return Failure(std::move(row.error()));
         row->user = found->row.seq;
-        if (found->grants.contains(*row)) return exists("grant of this role there", grant.policy);
+        if (found->grants.contains(*row)) return exists("this grant", grant.policy);
         return State::Change<UserView>{store::change::AddGrant{*row},
                                        [row = *row](Directory& to) -> Result<UserView> {
                                          to.add(row);
