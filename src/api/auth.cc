@@ -27,9 +27,6 @@ bool is_signed(const http::Request& request) {
 }
 
 Refusal refusal_of_signature(const Error& error) {
-  if (error.code == identity::Errc::kNotFound) {
-    return not_allowed("there is no role in the project that X-Project-Id names");
-  }
   if (error.code == identity::Errc::kBadAuthorization || error.code == identity::Errc::kStale) {
     return unknown_caller(error.message);
   }
@@ -89,7 +86,10 @@ Checked<> may_do(const Principal& who, const Access& access) {
       break;
   }
   if (who.project == 0) {
-    return tl::unexpected(not_allowed("the token is for no project: ask for one with a project scope"));
+    return tl::unexpected(
+        not_allowed("this is for no project in which there is a role: ask for a token with a project scope, "
+                    "or name another "
+                    "project in X-Project-Id"));
   }
   const Permissions::Verdict verdict = who.permissions.verdict(access.action);
   if (verdict == Permissions::Verdict::kAllowed) return {};

@@ -35,7 +35,7 @@ constexpr long kMaxClientChain = 32L * 1024;
 // For TLS 1.2; those of 1.3 are all good. Ephemeral keys and authenticated encryption only.
 constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 constexpr int kSecurityLevel = 2;  // 112 bits: RSA from 2048, no SHA-1
-constexpr unsigned char kProtocol[] = "\x08http/1.1";
+constexpr unsigned char kProtocols[] = "\x08http/1.1\x08http/1.0";
 
 // A file by the name of the setting that names it.
 struct Named {
@@ -134,7 +134,7 @@ int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size, co
                     unsigned int offered_size, void*) {
   unsigned char* chosen = nullptr;
   const int found =
-      SSL_select_next_proto(&chosen, out_size, kProtocol, sizeof(kProtocol) - 1, offered, offered_size);
+      SSL_select_next_proto(&chosen, out_size, kProtocols, sizeof(kProtocols) - 1, offered, offered_size);
   *out = chosen;
   return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -156,7 +156,7 @@ bool set_rules(SSL_CTX& context) {
   SSL_CTX_set_alpn_select_cb(&context, choose_protocol, nullptr);
   return SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION) == 1 &&
          SSL_CTX_set_cipher_list(&context, kCiphers) == 1 &&
-         SSL_CTX_set_session_id_context(&context, kProtocol, sizeof(kProtocol) - 1) == 1;
+         SSL_CTX_set_session_id_context(&context, kProtocols, sizeof(kProtocols) - 1) == 1;
 }
 
 std::int64_t unix_seconds(const ASN1_TIME* time) {

@@ -60,7 +60,7 @@ TEST_F(TlsTest, OldCiphersAreRefused) {
   EXPECT_EQ(hello_as(tls), "hello");
 }
 
-TEST_F(TlsTest, AgreesOnHttp11Only) {
+TEST_F(TlsTest, AgreesOnHttp1Only) {
   start();
   const auto chosen = [&](const std::string& offered) -> std::string {
     TlsClient tls;
@@ -74,6 +74,8 @@ TEST_F(TlsTest, AgreesOnHttp11Only) {
     return {reinterpret_cast<const char*>(name), size};
   };
   EXPECT_EQ(chosen("\x02h2\x08http/1.1"), "http/1.1");
+  EXPECT_EQ(chosen("\x08http/1.0"), "http/1.0");
+  EXPECT_EQ(chosen("\x08http/1.0\x08http/1.1"), "http/1.1");
   EXPECT_EQ(chosen("\x02h2"), "refused");
 }
 

@@ -44,11 +44,9 @@ std::optional<Directory::Claim> Directory::claim(const Session& session, std::in
   return Claim{.user = found, .project = session.project};
 }
 
-std::optional<Directory::Claim> Directory::claim(const Key& key, std::string_view project) const {
+Directory::Claim Directory::claim(const Key& key, std::string_view project) const {
   const User& owner = users_.at(key.row.user);
-  const auto in = scope(owner, project);
-  if (!in) return std::nullopt;
-  return Claim{.user = &owner, .key = &key, .project = *in};
+  return {.user = &owner, .key = &key, .project = scope(owner, project).value_or(0)};
 }
 
 bool Directory::has_role(const User& user, std::int64_t project) const {

@@ -105,8 +105,8 @@ class Directory {
   // Nothing: it does not count.
   std::optional<Claim> claim(const Digest& token, std::int64_t now_ms) const;
   std::optional<Claim> claim(const Session& session, std::int64_t now_ms) const;
-  // `project` as Identity::authenticate has it. Nothing: the user has no role there.
-  std::optional<Claim> claim(const Key& key, std::string_view project) const;
+  // `project` as Identity::authenticate has it.
+  Claim claim(const Key& key, std::string_view project) const;
 
   // Null: not made yet.
   PrincipalPtr made(const Claim& claim) const;

@@ -100,13 +100,13 @@ Result<PrincipalPtr> Identity::authenticate(const SignedRequest& request, std::s
   PrincipalPtr who = state_->principal([&](const Directory& all) -> std::optional<Directory::Claim> {
     const Directory::Key* const key = all.signing_key(parsed->access_key);
     secret = key == nullptr ? nullptr : key->secret;
-    return key == nullptr ? std::nullopt : all.claim(*key, project);
+    if (key == nullptr) return std::nullopt;
+    return all.claim(*key, project);
   });
   const Result<> verified = verify_signature(
       request, *parsed, secret == nullptr ? state_->nobodys_secret : *secret, state_->clock.unix_ms());
   if (!verified) return Failure(verified.error());
-  if (secret == nullptr) return failure(Errc::kBadSignature);
-  if (who == nullptr) return not_found("project", project);
+  if (secret == nullptr || who == nullptr) return failure(Errc::kBadSignature);
   return who;
 }
 

@@ -64,9 +64,9 @@ class Identity {
   // has project 0.
   PrincipalPtr authenticate(std::string_view secret) const;
   // Who signed this request? `project`: id or name, from X-Project-Id; empty: the only project that the user
-  // has a role in, or none (project 0). kBadAuthorization, kStale, kBadSignature (also for a key that is not
-  // known or whose user is disabled: the same answer, in the same time), kNotFound for a project in which the
-  // user has no role, be there one or not.
+  // has a role in, or none. In none, and in a project without a role, be there one or not, the principal has
+  // project 0. kBadAuthorization, kStale, kBadSignature (also for a key that is not known or whose user is
+  // disabled: the same answer, in the same time).
   Result<PrincipalPtr> authenticate(const SignedRequest& request, std::string_view authorization,
                                     std::string_view project) const;
   // What of that can be said before the body is there: kBadAuthorization, kStale, kBadSignature for a key

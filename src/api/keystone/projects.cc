@@ -55,9 +55,11 @@ void show_domains(Services&, const http::Request& request, const http::Responder
   respond(base ? json_answer(domains_answer(*base)) : refuse(request, base.error()));
 }
 
-void show_catalog(Services&, const http::Request& request, const http::Responder& respond, const Caller&) {
+void show_catalog(Services&, const http::Request& request, const http::Responder& respond,
+                  const Caller& caller) {
   const auto base = base_url(request);
-  respond(base ? json_answer(catalog_answer(*base)) : refuse(request, base.error()));
+  respond(base ? json_answer(catalog_answer(*base, caller.who->project_name))
+               : refuse(request, base.error()));
 }
 
 }  // namespace

@@ -22,21 +22,27 @@ std::string joined(std::string_view base, std::string_view path, std::string_vie
   return url.append(path).append(last);
 }
 
-void append_service(JsonWriter& json, std::string_view type, std::string_view name, std::string_view url) {
+// There is one region. The service names projects after its regions, and clients look for endpoints in the
+// one they know: so it has the project's name, too.
+void append_service(JsonWriter& json, std::string_view type, std::string_view name, std::string_view url,
+                    std::string_view project) {
   json.open_object().text("id", made_id("service", type)).text("type", type).text("name", name);
   json.open_array("endpoints");
-  for (const std::string_view interface : {"public", "internal", "admin"}) {
-    json.open_object().text("id", made_id("endpoint", std::string(type).append("/").append(interface)));
-    json.text("interface", interface).text("region", kRegion).text("region_id", kRegion).text("url", url);
-    json.close_object();
+  for (const std::string_view region : {kRegion, project}) {
+    if (region.empty()) continue;
+    for (const std::string_view interface : {"public", "internal", "admin"}) {
+      const std::string place = std::string(type).append("/").append(region).append("/").append(interface);
+      json.open_object().text("id", made_id("endpoint", place)).text("interface", interface);
+      json.text("region", region).text("region_id", region).text("url", url).close_object();
+    }
   }
   json.close_array().close_object();
 }
 
-void append_catalog(JsonWriter& json, std::string_view base) {
+void append_catalog(JsonWriter& json, std::string_view base, std::string_view project) {
   json.open_array("catalog");
-  append_service(json, "identity", "keystone", joined(base, "/v3"));
-  append_service(json, "koophone", "drover", base);
+  append_service(json, "identity", "keystone", joined(base, "/v3"), project);
+  append_service(json, "koophone", "drover", base, project);
   json.close_array();
 }
 
@@ -118,7 +124,7 @@ std::string token_answer(const identity::SessionView& session, std::string_view 
     for (const std::string& role : session.roles)
       json.open_object().text("id", made_id("role", role)).text("name", role).close_object();
     json.close_array();
-    if (catalog == Catalog::kShown) append_catalog(json, base);
+    if (catalog == Catalog::kShown) append_catalog(json, base, session.project);
   }
   json.text("expires_at", keystone_time(session.expires_ms))
       .text("issued_at", keystone_time(session.issued_ms));
@@ -127,11 +133,11 @@ std::string token_answer(const identity::SessionView& session, std::string_view 
   return body;
 }
 
-std::string catalog_answer(std::string_view base) {
+std::string catalog_answer(std::string_view base, std::string_view project) {
   std::string body;
   JsonWriter json(body);
   json.open_object();
-  append_catalog(json, base);
+  append_catalog(json, base, project);
   append_list_links(json, joined(base, "/v3/auth/catalog"));
   json.close_object();
   return body;

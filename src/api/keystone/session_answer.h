@@ -26,7 +26,8 @@ enum class Catalog { kShown, kLeftOut };
 // {"token":{...}}. What is of the project is left out of an unscoped one.
 std::string token_answer(const identity::SessionView& session, std::string_view base, Catalog catalog);
 // {"catalog":[...]}: Keystone's own interface under "identity", KooPhone's and Drover's under "koophone".
-std::string catalog_answer(std::string_view base);
+// `project`: the caller's; empty: none.
+std::string catalog_answer(std::string_view base, std::string_view project);
 
 // {"projects":[...]}; `path` is what was asked for, without the query.
 std::string projects_answer(const std::vector<store::Project>& projects, std::string_view base,

@@ -52,7 +52,7 @@ TEST(SessionAnswerTest, UnscopedTokenHasNothingOfAProject) {
 
 TEST(SessionAnswerTest, CatalogLeadsToWhereTheClientCameFrom) {
   const value token = parse(token_answer(session(), kBase, Catalog::kShown)).at("token");
-  const value catalog = parse(catalog_answer(kBase)).at("catalog");
+  const value catalog = parse(catalog_answer(kBase, session().project)).at("catalog");
   EXPECT_EQ(serialize(token.at("catalog")), serialize(catalog));
   ASSERT_EQ(catalog.as_array().size(), 2u);
   EXPECT_EQ(catalog.at(0).at("type").as_string(), "identity");
@@ -61,15 +61,18 @@ TEST(SessionAnswerTest, CatalogLeadsToWhereTheClientCameFrom) {
   for (std::size_t service = 0; service < 2; ++service) {
     ids.emplace(catalog.at(service).at("id").as_string());
     const auto& endpoints = catalog.at(service).at("endpoints").as_array();
-    ASSERT_EQ(endpoints.size(), 3u);
+    ASSERT_EQ(endpoints.size(), 6u);
+    std::multiset<std::string> regions;
     for (const value& endpoint : endpoints) {
       EXPECT_EQ(endpoint.at("url").as_string(), service == 0 ? "http://node:8080/v3" : kBase);
-      EXPECT_EQ(endpoint.at("region").as_string(), "RegionOne");
-      EXPECT_EQ(endpoint.at("region_id").as_string(), "RegionOne");
+      EXPECT_EQ(endpoint.at("region"), endpoint.at("region_id"));
+      regions.emplace(endpoint.at("region").as_string());
       ids.emplace(endpoint.at("id").as_string());
     }
+    EXPECT_EQ(regions.count("RegionOne"), 3u);
+    EXPECT_EQ(regions.count(session().project), 3u) << "as the service's clients look for it";
   }
-  EXPECT_EQ(ids.size(), 8u);
+  EXPECT_EQ(ids.size(), 14u);
 }
 
 TEST(SessionAnswerTest, MadeIdsAreOfKindAndName) {
