@@ -102,6 +102,11 @@ class Sound(unittest.TestCase):
         found = doctor(data, expect=1)[0]["masterkey"]
         self.assertIn("is not there, and 1 access keys are sealed with it", found["message"])
         self.assertIn("from a backup", found["advice"])
+        # A start would make a key with which nothing opens.
+        code, said = start(data)
+        self.assertEqual(code, 2)
+        self.assertIn("openssl rand", said)
+        self.assertFalse(os.path.exists(path))
         self.server.cli("keys", "remove", pair["access_key"])
         data = self.copy()
         os.remove(os.path.join(data, "masterkey"))

@@ -199,12 +199,13 @@ Finding check_master_key(const Config& config, const store::CheckReport& report)
             "The next start makes a new one. Who has logged in before has to log in again."};
   }
   if (!master) {
-    return {
-        "masterkey", Verdict::kFailure,
-        missing ? path + " is not there, and " + keys + " are sealed with it" : master.error().message,
-        "Put it back from a backup before the next start, which would make a new one. Without it no access "
-        "key\n"
-        "signs anything: remove them (`drover keys remove`) and make new ones."};
+    return {"masterkey", Verdict::kFailure,
+            missing ? path + " is not there, and " + keys + " are sealed with it" : master.error().message,
+            "Put it back from a backup: no start goes without it. If there is none, make another, and then "
+            "these\n"
+            "access keys anew (`drover keys remove`, `drover keys create`):\n  (umask 077; openssl rand -hex "
+            "32 > " +
+                path + ")"};
   }
   const std::vector<std::string> closed = identity::closed_keys(report.identities, *master);
   if (closed.empty()) return fine("masterkey", path + ", which opens " + keys);

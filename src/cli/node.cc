@@ -117,9 +117,24 @@ class NodeImpl final : public Node {
     return {};
   }
 
+  // A new one where secrets are sealed with another would let the server start, and nobody who signs in.
+  Result<identity::MasterKey> open_master_key() {
+    const std::string path = config_.master_key();
+    Result<identity::MasterKey> master = identity::MasterKey::load(path);
+    if (master || master.error().code != std::errc::no_such_file_or_directory) return master;
+    const Result<store::IdentityRows> rows = store_->identity_rows();
+    if (!rows) return with_advice(rows.error(), config_);
+    if (rows->keys.empty()) return identity::MasterKey::load_or_make(path);
+    return fail(Errc::kRefused,
+                path + " is missing, with which " + std::to_string(rows->keys.size()) +
+                    " access keys are sealed.\nPut it back from a backup. Without one, make"
+                    " another, and then these keys anew:\n  (umask 077; openssl rand -hex 32 > " +
+                    path + ")");
+  }
+
   // The project that needs no naming exists from the first start on.
   Result<> open_identity() {
-    const Result<identity::MasterKey> master = identity::MasterKey::load_or_make(config_.master_key());
+    const Result<identity::MasterKey> master = open_master_key();
     if (!master) return Failure(master.error());
     identity::IdentityOptions options;
     options.session_lifetime = Seconds(config_.auth.session_lifetime_s);

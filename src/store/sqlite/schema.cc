@@ -1,5 +1,7 @@
 #include "store/sqlite/schema.h"
 
+#include <spdlog/spdlog.h>
+
 #include <array>
 
 #include "store/errc.h"
@@ -214,6 +216,7 @@ Result<> migrate(Database& db, std::span<const char* const> steps) {
   }
   for (auto at = static_cast<std::size_t>(*version); at < steps.size(); ++at) {
     auto done = migrate_one(db, steps[at], at + 1);
+    if (done && *version > 0) spdlog::info("store: the database was brought to version {}", at + 1);
     if (done) continue;
     if (db.in_transaction()) (void)db.run("ROLLBACK");
     return done;
