@@ -73,6 +73,9 @@ TEST_F(LimitedTest, BeyondIsA429ThatSaysWhenToComeBack) {
   EXPECT_EQ(ask("GET", "/api/v1/me", reader_).status, 200u);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(ask_local("GET", "/api/v1/me").status, 200u);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(ask("GET", "/healthz", admin_).status, 200u);
+  // What a role does not allow counts too: each is an entry of the audit log.
+  for (int i = 0; i < 3; ++i) answer = client.ask(request("POST", "/api/v1/tasks", reader_, "{}"));
+  refused(answer, 429, "APIGW.0308");
   // A large body is refused before it is sent.
   const std::string head = "POST /api/v1/tasks HTTP/1.1\r\nHost: drover\r\nX-Auth-Token: " + admin_ +
                            "\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n";

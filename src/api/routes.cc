@@ -44,6 +44,9 @@ struct Gate {
   std::optional<http::Response> refuse_early(const http::Request& request) const {
     const auto admitted = admit(request, services.identity, access, Body::kStillToCome);
     if (!admitted) {
+      if (const auto& who = admitted.error().who; who != nullptr) {
+        if (const auto rate = services.limits.take(*who); !rate) return refuse(request, rate.error());
+      }
       http::Response response = refuse(request, admitted.error().why);
       services.audit.refused_early(request, response, admitted.error().who, access.name);
       return response;
@@ -60,6 +63,11 @@ struct Gate {
   void handle(const http::Request& request, const http::Responder& respond) const {
     auto admitted = admit(request, services.identity, access, Body::kHere);
     if (!admitted) {
+      // Refusals take entries of the audit log: those of a known caller have his rate.
+      if (const auto& who = admitted.error().who; who != nullptr) {
+        if (const auto rate = services.limits.take(*who); !rate)
+          return respond(refuse(request, rate.error()));
+      }
       services.audit.follow(request, respond, std::move(admitted.error().who), access.name,
                             Audit::Enters::kRefusals);
       return respond(refuse(request, admitted.error().why));

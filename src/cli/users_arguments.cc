@@ -64,7 +64,7 @@ void add_users(CLI::App& app, Action& action) {
                          "drover users revoke alice --role admin --project shop", revoke_role);
 
   for (CLI::App* command : {&create, &show, &remove, &password, &enable, &disable, &grant, &revoke}) {
-    command->add_option("name", options->name, "The user: 1 to 64 of A-Z a-z 0-9 _ -")
+    command->add_option("name", options->name, "The user: 1 to 64 of A-Z a-z 0-9 _ - . @ and inner spaces")
         ->required()
         ->type_name("");
   }

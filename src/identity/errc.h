@@ -6,7 +6,7 @@
 namespace drover::identity {
 
 enum class Errc {
-  kBadName = 1,       // not 1 to 64 of A-Z a-z 0-9 _ -
+  kBadName = 1,       // not 1 to 64 of A-Z a-z 0-9 _ - (users: also . @ and inner spaces)
   kBadId,             // a project's id is not 32 lower-case hex digits
   kNotFound,          // no such project, user, role, key or token; the message says which
   kBadLifetime,       // not 1 s to 10 years

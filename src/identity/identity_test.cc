@@ -95,13 +95,17 @@ TEST_F(IdentityTest, RevokedTokenIsRefusedAtOnceAndForGood) {
 }
 
 TEST_F(IdentityTest, NamesAreChecked) {
-  for (const std::string& bad : {std::string(), std::string(65, 'a'), std::string("a b"), std::string("a/b"),
+  for (const std::string& bad : {std::string(), std::string(65, 'a'), std::string(" a"), std::string("a/b"),
                                  std::string("\xc3\xa9"), std::string("a\0b", 3)}) {
     EXPECT_THAT(create_project(bad), FailsWith(Errc::kBadName)) << bad;
     EXPECT_THAT(create_user(bad), FailsWith(Errc::kBadName)) << bad;
     EXPECT_THAT(put_policy(bad, "{}"), FailsWith(Errc::kBadName)) << bad;
   }
   EXPECT_TRUE(create_project(std::string(64, 'a')));
+  // What the service lets its users be called.
+  EXPECT_TRUE(create_user("Alice B. of-shop@example.com"));
+  for (const char* bad : {"a b", "a.b"}) EXPECT_THAT(create_project(bad), FailsWith(Errc::kBadName)) << bad;
+  for (const char* bad : {"a ", ".", ".."}) EXPECT_THAT(create_user(bad), FailsWith(Errc::kBadName)) << bad;
   EXPECT_TRUE(create_project("Aa0_-"));
   EXPECT_THAT(create_project("Aa0_-"), FailsWith(store::Errc::kExists));
   EXPECT_EQ(identity_->projects().size(), 2u);

@@ -11,13 +11,20 @@ namespace {
 
 constexpr std::size_t kLongestName = 64;
 
+bool is_of(std::string_view name, std::string_view further) {
+  if (name.empty() || name.size() > kLongestName) return false;
+  return std::ranges::all_of(name, [further](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || further.find(c) != further.npos;
+  });
+}
+
 }  // namespace
 
-bool is_name(std::string_view name) {
-  if (name.empty() || name.size() > kLongestName) return false;
-  return std::ranges::all_of(name, [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
+bool is_name(std::string_view name) { return is_of(name, {}); }
+
+bool is_user_name(std::string_view name) {
+  return is_of(name, ".@ ") && name.front() != ' ' && name.back() != ' ' && name != "." && name != "..";
 }
 
 std::string make_id() {

@@ -106,6 +106,9 @@ struct Identity::State : std::enable_shared_from_this<Identity::State> {
   }
 };
 
+// 1 to 64 of A-Z a-z 0-9 _ - and, for users, also of . @ and spaces that are not at an end: what the service
+// lets its users be called.
+bool is_user_name(std::string_view name);
 // 1 to 64 of A-Z a-z 0-9 _ -
 bool is_name(std::string_view name);
 // 32 lower-case hex digits.

@@ -34,7 +34,10 @@ Result<std::vector<store::Grant>> grants_of(const Directory& all, const std::vec
 }  // namespace
 
 void Identity::create_user(NewUser user, Done<UserView> done) {
-  if (!is_name(user.name)) return done(failure(Errc::kBadName));
+  if (!is_user_name(user.name)) {
+    return done(
+        failure(Errc::kBadName, "a user's name must be 1 to 64 of A-Z a-z 0-9 _ - . @ and inner spaces"));
+  }
   if (user.password.empty()) return state_->add_user(std::move(user), {}, std::move(done));
   std::string password = std::exchange(user.password, {});
   worker_->hash(std::move(password),

@@ -41,7 +41,7 @@ TEST_F(AdminTest, Users) {
   EXPECT_EQ(shown("/api/v1/users").at("users").as_array().size(), 1u);
 
   refused(ask_local("POST", "/api/v1/users", R"({"name":"alice"})"), 400, "KOOPHONE.API.1000");
-  refused(ask_local("POST", "/api/v1/users", R"({"name":"a b"})"), 400, "KOOPHONE.API.1000");
+  refused(ask_local("POST", "/api/v1/users", R"({"name":"a/b"})"), 400, "KOOPHONE.API.1000");
   refused(ask_local("POST", "/api/v1/users", R"({"name":"bob","password":"short"})"), 400,
           "KOOPHONE.API.1000");
   refused(
