@@ -70,6 +70,13 @@ TEST_F(AuthTest, WhetherAProjectIsThereIsNotTold) {
   refused(there, 403, "KOOPHONE.API.1001");
   EXPECT_EQ(nowhere.status, 403u);
   EXPECT_EQ(there.body, nowhere.body);
+  // Who asked is known, and is to be found.
+  const auto entries = audit_entries();
+  ASSERT_GE(entries.size(), 2u);
+  for (std::size_t at = entries.size() - 2; at < entries.size(); ++at) {
+    EXPECT_EQ(entries[at].status, 403u);
+    EXPECT_EQ(entries[at].actor, "key:" + alice_.view.id + " of user:alice");
+  }
 }
 
 TEST_F(AuthTest, WhatIsWrongWithASignatureIsTold) {

@@ -43,18 +43,18 @@ struct Gate {
 
   std::optional<http::Response> refuse_early(const http::Request& request) const {
     const auto admitted = admit(request, services.identity, access, Body::kStillToCome);
+    const identity::Principal* const counted = who_counts(admitted);
+    if (counted != nullptr) {
+      // Who is refused here does not come to handle(), where all others are counted.
+      const auto rate = admitted ? services.limits.look(*counted) : services.limits.take(*counted);
+      if (!rate) return refuse(request, rate.error());
+    }
     if (!admitted) {
-      if (const auto& who = admitted.error().who; who != nullptr) {
-        if (const auto rate = services.limits.take(*who); !rate) return refuse(request, rate.error());
-      }
       http::Response response = refuse(request, admitted.error().why);
       services.audit.refused_early(request, response, admitted.error().who, access.name);
       return response;
     }
     if (admitted->who == nullptr) return std::nullopt;
-    if (is_limited(*admitted)) {
-      if (const auto rate = services.limits.look(*admitted->who); !rate) return refuse(request, rate.error());
-    }
     if (const auto room = has_room(services, admitted->who->project, needs); !room)
       return refuse(request, room.error());
     return std::nullopt;
@@ -62,19 +62,14 @@ struct Gate {
 
   void handle(const http::Request& request, const http::Responder& respond) const {
     auto admitted = admit(request, services.identity, access, Body::kHere);
+    if (const identity::Principal* const counted = who_counts(admitted)) {
+      if (const auto rate = services.limits.take(*counted); !rate)
+        return respond(refuse(request, rate.error()));
+    }
     if (!admitted) {
-      // Refusals take entries of the audit log: those of a known caller have his rate.
-      if (const auto& who = admitted.error().who; who != nullptr) {
-        if (const auto rate = services.limits.take(*who); !rate)
-          return respond(refuse(request, rate.error()));
-      }
       services.audit.follow(request, respond, std::move(admitted.error().who), access.name,
                             Audit::Enters::kRefusals);
       return respond(refuse(request, admitted.error().why));
-    }
-    if (is_limited(*admitted)) {
-      if (const auto rate = services.limits.take(*admitted->who); !rate)
-        return respond(refuse(request, rate.error()));
     }
     Caller caller{std::move(admitted->who), nullptr};
     if (const auto room = has_room(services, caller.project(), needs); !room)
@@ -92,8 +87,11 @@ struct Gate {
                          [this, &request, respond, caller] { handler(services, request, respond, caller); });
   }
 
-  bool is_limited(const Admitted& admitted) const {
-    return !admitted.own_user && access.who != Access::Who::kOpen;
+  // Whose limits the request counts for; null: nobody's. Refusals count as well, since each is an entry of
+  // the audit log.
+  const identity::Principal* who_counts(const tl::expected<Admitted, Refused>& admitted) const {
+    if (!admitted) return admitted.error().who.get();
+    return admitted->own_user || access.who == Access::Who::kOpen ? nullptr : admitted->who.get();
   }
 
   // Queries of who was let in have nothing to be entered, unless the handler still judges.
