@@ -66,7 +66,7 @@ class Identity {
   // Who signed this request? `project`: id or name, from X-Project-Id; empty: the only project that the user
   // has a role in, or none. In none, and in a project without a role, be there one or not, the principal has
   // project 0. kBadAuthorization, kStale, kBadSignature (also for a key that is not known or whose user is
-  // disabled: the same answer, in the same time).
+  // disabled: the same answer, in the same time; expect() does tell, and a key's id is no secret).
   Result<PrincipalPtr> authenticate(const SignedRequest& request, std::string_view authorization,
                                     std::string_view project) const;
   // What of that can be said before the body is there: kBadAuthorization, kStale, kBadSignature for a key

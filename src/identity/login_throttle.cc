@@ -66,10 +66,10 @@ std::optional<Millis> LoginThrottle::wait_before(std::string_view user, std::str
   const Keys keys = keys_of(user, address);
   const SteadyTime now = clock_.steady();
   const std::lock_guard lock(mutex_);
-  SteadyTime from = std::max(ready(failures_.find(keys.pair, now), kOfPair),
-                             ready(failures_.find(keys.address, now), kOfAddress));
+  SteadyTime from = ready(failures_.find(keys.pair, now), kOfPair);
   if (familiar_.find(keys.pair, now) == nullptr) {
-    from = std::max(from, ready(failures_.find(keys.user, now), kOfUser));
+    from = std::max({from, ready(failures_.find(keys.address, now), kOfAddress),
+                     ready(failures_.find(keys.user, now), kOfUser)});
   }
   if (from > now) return std::chrono::ceil<Millis>(from - now);
   for (const std::uint64_t key : {keys.pair, keys.address, keys.user}) failures_.add(key, now);

@@ -19,8 +19,9 @@ namespace drover::identity {
 //   an address               after 30 the same: one that tries many users
 //   a user                   after 50, but up to 30 s only: one who is tried from many addresses
 //
-// A key is forgotten after an hour without a failure. Where a user logged in within 30 days, the last of
-// these does not hold the user up: otherwise whoever never stops trying would take each of the rare tries.
+// A key is forgotten after an hour without a failure. Where a user logged in within 30 days, only the first
+// of these holds the user up: otherwise whoever never stops trying would take each of the rare tries, and
+// behind a proxy, where all come from one address, lock everybody out.
 //
 // What is left to an attacker with n addresses is 5 quick tries at a user from each, but one in 30 s once
 // there were 50; FailureTable says what it takes to have failures forgotten, and each of those tries costs a

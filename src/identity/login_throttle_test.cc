@@ -113,6 +113,14 @@ TEST_F(LoginThrottling, WhereAUserLoggedInOthersDoNotHoldThemUp) {
   EXPECT_TRUE(throttle_.wait_before("ann", "10.9.9.9"));
 }
 
+TEST_F(LoginThrottling, BehindOneAddressWhoLoggedInBeforeIsNotLockedOut) {
+  EXPECT_EQ(tries("ann", "10.0.0.1", 1), 1);
+  throttle_.succeeded("ann", "10.0.0.1");
+  for (int i = 0; i < 30; ++i) tries("user" + std::to_string(i), "10.0.0.1", 1);
+  EXPECT_TRUE(throttle_.wait_before("bob", "10.0.0.1"));
+  EXPECT_EQ(tries("ann", "10.0.0.1"), 5);  // as for anybody
+}
+
 TEST_F(LoginThrottling, FailuresFadeInAnHour) {
   EXPECT_EQ(tries("ann", "10.0.0.1"), 5);
   clock_.turn(hours(1) - Millis(1));
