@@ -240,6 +240,8 @@ class ProjectsAndTokens(Case):
             self.assertNotIn(secret_text, self.server.log())
         self.drover("tokens", "create", "--project", "nowhere", expect=1)
         self.drover("tokens", "revoke", "tok_0000000000000000", expect=1)
+        refused = self.drover("tokens", "revoke", "drv_" + "x" * 43, expect=2)
+        self.assertIn("its id begins with tok_", refused.stderr)
         self.drover("tokens", "create", "--role", "king", expect=1)
 
 

@@ -7,6 +7,7 @@
 
 #include "api/error_form.h"
 #include "api/json_reader.h"
+#include "base/token_text.h"
 #include "base/utf8.h"
 
 namespace drover::api {
@@ -141,6 +142,7 @@ store::AuditEntry Audit::entry(const http::Request& request, const identity::Pri
   made.instances = note.instances;
   made.status = response.status;
   made.message = message_of(response);
+  for (std::string* said : {&made.actor, &made.subject, &made.message}) hide_tokens(*said);
   return made;
 }
 

@@ -58,6 +58,10 @@ int create_token(const TokenOptions& options) {
 }
 
 int revoke_token(const TokenOptions& options) {
+  // It would be sent where an id belongs, and cannot be looked up.
+  if (options.id.starts_with("drv_"))
+    return show_error(
+        {Errc::kUsage, "that is the token itself; its id begins with tok_: `drover tokens list` shows it"});
   const Result<Client> client = make_client(options.client);
   if (!client) return show_error(client.error());
   const Result<json::value> answer = client->remove("/api/v1/tokens/" + percent_encoded(options.id));

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "base/token_text.h"
+
 namespace drover::http {
 namespace {
 
@@ -46,7 +48,9 @@ void AccessLog::write(const AccessEntry& entry) {
   line_.clear();
   append_text(line_, entry.method, kLongestMethod);
   line_ += ' ';
+  const std::size_t path = line_.size();
   append_text(line_, entry.path, kLongestPath);
+  hide_tokens(line_, path);
   line_ += ' ';
   const fmt::format_int status(entry.status);
   line_.append(status.data(), status.size()).append(" ");

@@ -2,8 +2,8 @@
 //
 //   GET /v1/instances/tasks/0af7 200 321B 0.412ms 4bf92f3577b34da6a3ce929d0e0e4736 192.0.2.7:4711
 //
-// Level info, from status 500 on warn, except 503. The path is as it came, without the query, whose values
-// may be secrets.
+// Level info, from status 500 on warn, except 503. The path is as it came, but for tokens in it, and without
+// the query, whose values may be secrets.
 #pragma once
 
 #include <chrono>
