@@ -297,6 +297,9 @@ class Policies(Case):
         decided = self.json("policy", "test", "--action", COMMAND, *judy, instance(1), expect=1)
         self.assertIs(decided["allowed"], False)
         # What could not be found out is no denial.
+        unknown = self.drover("policy", "test", "--action", COMMAND, "--policy", "blue", expect=2)
+        self.assertIn("depends on the instance", unknown.stderr)
+        self.assertIs(self.json("policy", "test", "--action", COMMAND, "--policy", "blue", expect=2)["allowed"], None)
         self.drover("policy", "test", "--action", COMMAND, "--policy", "nowhere", expect=2)
         self.drover("policy", "test", "--action", "koophone:nonsense", "--policy", "blue", expect=2)
 

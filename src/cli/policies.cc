@@ -141,14 +141,18 @@ int test_policy(const PolicyTestOptions& options) {
     const Named named{.user = options.user, .project = options.project, .role = options.policy};
     return test_failed(explain(*client, answer.error(), named));
   }
-  const bool allowed = text_of(*answer, "allowed") == "true";
+  const std::string allowed = text_of(*answer, "allowed");
+  const bool known = allowed == "true" || allowed == "false";
   if (options.client.json) {
     print_json(*answer);
+  } else if (!known) {
+    return test_failed({Errc::kUsage, text_of(*answer, "why") + " (--instance, --label)"});
   } else {
     const std::string why = printable(text_of(*answer, "why"));
-    std::printf("%s: %s\n", allowed ? "allowed" : "denied", why.c_str());
+    std::printf("%s: %s\n", allowed == "true" ? "allowed" : "denied", why.c_str());
   }
-  return allowed ? kExitOk : kExitNotAll;
+  if (!known) return kExitUsage;
+  return allowed == "true" ? kExitOk : kExitNotAll;
 }
 
 }  // namespace drover::cli

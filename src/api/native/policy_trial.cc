@@ -12,19 +12,17 @@ using identity::Permissions;
 
 http::Response decision_answer(const Permissions& permissions, const TrialRequest& trial) {
   const bool names_instance = !trial.instance_id.empty() || trial.labels;
-  Permissions::Decision decision;
-  if (!names_instance && permissions.verdict(trial.action) == Permissions::Verdict::kByInstance) {
-    decision.why = "it depends on the instance: give instance_id or labels";
-  } else {
-    decision =
-        permissions.decide(trial.action, {trial.instance_id, trial.labels.value_or(identity::Labels())});
-  }
   std::string body;
-  JsonWriter(body)
-      .open_object()
-      .boolean("allowed", decision.allowed)
-      .text("why", decision.why)
-      .close_object();
+  JsonWriter json(body);
+  json.open_object();
+  if (!names_instance && permissions.verdict(trial.action) == Permissions::Verdict::kByInstance) {
+    json.null("allowed").text("why", "it depends on the instance: give instance_id or labels");
+  } else {
+    const Permissions::Decision decision =
+        permissions.decide(trial.action, {trial.instance_id, trial.labels.value_or(identity::Labels())});
+    json.boolean("allowed", decision.allowed).text("why", decision.why);
+  }
+  json.close_object();
   return json_answer(std::move(body));
 }
 
