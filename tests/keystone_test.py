@@ -540,7 +540,19 @@ class Timing(WithServer):
     TRIES = 15
     RATIO = 1 + 0.3 * PATIENCE_FACTOR
 
+    SERIES = 4  # a machine that is busy with other things spoils one; what tells on somebody shows in all
+
     def test_how_long_a_refusal_takes_tells_nothing(self):
+        for _ in range(self.SERIES):
+            medians = self.series()
+            if max(medians.values()) / min(medians.values()) < self.RATIO:
+                return
+            # Guessing is slowed, which a start forgets.
+            self.assertEqual(self.server.stop(), 0)
+            self.server.start()
+        self.fail("in none of %d series it is alike, the last: %r" % (self.SERIES, medians))
+
+    def series(self):
         reasons = {"unknown user": ("nobody", PASSWORD, "default"), "wrong password": ("alice", "wrong", "default"),
                    "disabled user": ("gone", PASSWORD, "default"), "no password": ("keys", PASSWORD, "default"),
                    "unknown project": ("bob", PASSWORD, "nothing"), "no role": ("bob", PASSWORD, "empty")}
@@ -552,8 +564,7 @@ class Timing(WithServer):
                     answer = client.post("/v3/auth/tokens", login_body(user, password, project(name)))
                 self.assertEqual(answer.status, 401, (reason, answer))
                 times[reason].append(answer.seconds)
-        medians = {reason: statistics.median(seconds) for reason, seconds in times.items()}
-        self.assertLess(max(medians.values()) / min(medians.values()), self.RATIO, medians)
+        return {reason: statistics.median(seconds) for reason, seconds in times.items()}
 
     def connected(self, address):
         client = Client(self.server)
