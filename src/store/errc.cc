@@ -24,6 +24,12 @@ class Category final : public std::error_category {
         return "there is no such thing";
       case Errc::kClosed:
         return "the store was closed";
+      case Errc::kUnknownFate:
+        return "the connection to the database broke before the answer: it may be stored";
+      case Errc::kRejected:
+        return "the database refused a command";
+      case Errc::kFenced:
+        return "another node has taken over";
     }
     return "unknown failure";
   }

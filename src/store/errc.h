@@ -13,6 +13,9 @@ enum class Errc {
   kExists,           // the name is taken
   kNotFound,         // there is no such thing
   kClosed,           // the store was closed
+  kUnknownFate,      // the connection to the database broke before the answer: it may be stored
+  kRejected,         // the database refused a command: nothing was stored
+  kFenced,           // another node has taken over: this one stores nothing any more
 };
 
 std::error_code make_error_code(Errc code);
