@@ -15,7 +15,7 @@ using testing::HasSubstr;
 
 constexpr std::size_t kPage = 4'096;
 
-class DamageTest : public StoreTest {
+class DamageTest : public SqliteTest {
  protected:
   void SetUp() override {}
 

@@ -1,10 +1,9 @@
-// What is left after crashes, full disks, wrong files and second servers.
+// What is left after full disks and wrong files.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -15,7 +14,7 @@
 namespace drover::store {
 namespace {
 
-class DurabilityTest : public StoreTest {
+class DurabilityTest : public SqliteTest {
  protected:
   void SetUp() override {}
 
@@ -33,65 +32,6 @@ class DurabilityTest : public StoreTest {
     sqlite3_close(db);
   }
 };
-
-// Stores tasks until it is killed, and writes the number of each that was acknowledged into `acknowledged`.
-[[noreturn]] void write_until_killed(const std::string& path, std::int64_t first, int acknowledged) {
-  prometheus::Registry registry;
-  auto store = open_sqlite({path}, registry);
-  if (!store) _exit(1);
-  for (std::int64_t seq = first;; ++seq) {
-    Task task = make_task(seq, 3);
-    // Found again by its number alone.
-    task.id = Id();
-    for (int i = 0; i < 8; ++i) task.id.bytes[11 - i] = static_cast<std::uint8_t>(seq >> (8 * i));
-    (*store)->write(whole(task, 1, std::string(5'000, 'x')),
-                    [acknowledged, seq](const Result<>& result, const WriteBatch&) {
-                      if (!result || ::write(acknowledged, &seq, sizeof seq) != sizeof seq) _exit(2);
-                    });
-    if (seq % 7 == 0) (void)(*store)->identity_rows();  // not more than the disk can take
-  }
-}
-
-TEST_F(DurabilityTest, AcknowledgedWritesOutliveKill9) {
-  std::int64_t last = 0;
-  for (const int enough : {1, 40, 400, 1'500}) {
-    int pipe_ends[2];
-    ASSERT_EQ(::pipe(pipe_ends), 0);
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      ::close(pipe_ends[0]);
-      write_until_killed(path(), last + 1, pipe_ends[1]);
-    }
-    ::close(pipe_ends[1]);
-    std::int64_t seq = 0;
-    int acknowledged = 0;
-    while (::read(pipe_ends[0], &seq, sizeof seq) == sizeof seq) {
-      EXPECT_EQ(seq, last + 1);  // in order, so that all up to `last` are known to be durable
-      last = seq;
-      if (++acknowledged == enough) ::kill(child, SIGKILL);  // and read what it said before it died
-    }
-    ::close(pipe_ends[0]);
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "exit status " << status;
-
-    open();
-    const auto tasks = list_tasks(store(), 1, 0, 1'000'000).value();
-    ASSERT_GE(tasks.size(), static_cast<std::size_t>(last));
-    // Whole tasks only, also of those that nobody was told of.
-    for (const auto& summary : tasks) {
-      EXPECT_EQ(summary.ended(), 3u);
-      EXPECT_EQ(summary.succeeded, 3u);
-      EXPECT_NE(summary.task.finished_ms, 0);
-    }
-    EXPECT_EQ(tasks.back().task.seq, 1);
-    EXPECT_EQ(tasks.front().task.seq, static_cast<std::int64_t>(tasks.size()));
-    EXPECT_THAT(store().recover()->open, testing::IsEmpty());
-    last = tasks.front().task.seq;
-    store_.reset();
-  }
-}
 
 // Makes writes to files fail beyond a size, as on a disk that is full.
 class FullDisk {
@@ -150,17 +90,6 @@ TEST_F(DurabilityTest, FullDiskFailsWritesAndNothingElse) {
   reopen();
   EXPECT_EQ(list_tasks(store(), 1)->size(), 3u);
   EXPECT_EQ(store().recover()->next_task, 4);
-}
-
-TEST_F(DurabilityTest, SecondServerIsKeptOut) {
-  open();
-  const Error error = error_of_opening();
-  EXPECT_EQ(error.code, Errc::kLocked);
-  EXPECT_THAT(error.message, testing::HasSubstr(path()));
-  EXPECT_TRUE(write(store(), accept(make_task(1, 1))));
-  store().close();  // closed is enough
-  auto second = open_sqlite({path()}, registry_);
-  EXPECT_TRUE(second) << second.error().message;
 }
 
 TEST_F(DurabilityTest, LaterVersionIsRefusedAndLeftAlone) {

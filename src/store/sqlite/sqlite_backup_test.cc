@@ -15,7 +15,7 @@ namespace {
 
 bool go_on(std::uint64_t, std::uint64_t) { return true; }
 
-class BackupTest : public StoreTest {
+class BackupTest : public SqliteTest {
  protected:
   std::string copy() const { return dir_.file("copy.db"); }
 

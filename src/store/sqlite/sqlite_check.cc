@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "store/errc.h"
+#include "store/file_lock.h"
 #include "store/sqlite/database.h"
-#include "store/sqlite/file_lock.h"
 #include "store/sqlite/identities.h"
 #include "store/sqlite/keys.h"
 #include "store/sqlite/schema.h"
@@ -21,7 +21,6 @@ namespace drover::store {
 namespace {
 
 using sqlite::Database;
-using sqlite::FileLock;
 
 constexpr std::uint64_t kLongLog = std::uint64_t{256} << 20;
 constexpr std::int64_t kClockSlack = 60'000;

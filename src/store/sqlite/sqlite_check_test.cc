@@ -16,7 +16,7 @@ using testing::HasSubstr;
 
 constexpr std::int64_t kNow = 1'800'000'000'000;
 
-class CheckTest : public StoreTest {
+class CheckTest : public SqliteTest {
  protected:
   CheckReport check(bool full = false) {
     return check_sqlite({.path = path(), .full = full, .now_ms = kNow});

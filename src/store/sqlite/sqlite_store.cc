@@ -12,9 +12,9 @@
 
 #include "base/sync_folder.h"
 #include "store/errc.h"
+#include "store/file_lock.h"
 #include "store/metrics.h"
 #include "store/sqlite/database.h"
-#include "store/sqlite/file_lock.h"
 #include "store/sqlite/reader.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/writer.h"
@@ -23,7 +23,6 @@ namespace drover::store {
 namespace {
 
 using sqlite::Database;
-using sqlite::FileLock;
 using sqlite::Reader;
 using sqlite::ReadTables;
 using sqlite::Write;

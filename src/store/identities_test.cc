@@ -1,7 +1,7 @@
 // Each change to who may do what, in each of its outcomes.
 #include <gtest/gtest.h>
 
-#include "store/sqlite/store_fixture.h"
+#include "store/testing/store_fixture.h"
 
 namespace drover::store {
 namespace {
@@ -45,7 +45,7 @@ const std::error_code kOk;
 const std::error_code kExists = Errc::kExists;
 const std::error_code kNotFound = Errc::kNotFound;
 
-TEST_F(IdentitiesTest, ProjectsHaveUniqueNamesAndIds) {
+TEST_P(IdentitiesTest, ProjectsHaveUniqueNamesAndIds) {
   const auto a = add_project(store(), "a").value();
   const auto b = add_project(store(), "b").value();
   EXPECT_EQ(a.seq, 1);
@@ -60,7 +60,7 @@ TEST_F(IdentitiesTest, ProjectsHaveUniqueNamesAndIds) {
   EXPECT_EQ(rows().projects, (std::vector{a, b}));
 }
 
-TEST_F(IdentitiesTest, TokensAreAddedAndRemoved) {
+TEST_P(IdentitiesTest, TokensAreAddedAndRemoved) {
   Token token = make_token("t1", 3);
   token.hash = std::string("\0\xff\n", 3);
   EXPECT_EQ(change(AddToken{token}), kOk);
@@ -71,7 +71,7 @@ TEST_F(IdentitiesTest, TokensAreAddedAndRemoved) {
   EXPECT_THAT(rows().tokens, IsEmpty());
 }
 
-TEST_F(IdentitiesTest, UsersAreAddedWithTheirGrants) {
+TEST_P(IdentitiesTest, UsersAreAddedWithTheirGrants) {
   const User ann = add_user(store(), "ann",
                             {{.user = 9, .project = 0, .policy = "KooPhone Administrator"},
                              {.user = 9, .project = 2, .policy = "blue"}})
@@ -82,7 +82,7 @@ TEST_F(IdentitiesTest, UsersAreAddedWithTheirGrants) {
               ElementsAre(Grant{ann.seq, 0, "KooPhone Administrator"}, Grant{ann.seq, 2, "blue"}));
 }
 
-TEST_F(IdentitiesTest, UserWhoseNameOrIdIsTakenLeavesNothing) {
+TEST_P(IdentitiesTest, UserWhoseNameOrIdIsTakenLeavesNothing) {
   const User ann = add_user(store(), "ann").value();
   EXPECT_EQ(add_user(store(), "ann", {{.user = 0, .project = 1, .policy = "blue"}}).error().code, kExists);
   User same_id = make_user("bob");
@@ -95,7 +95,7 @@ TEST_F(IdentitiesTest, UserWhoseNameOrIdIsTakenLeavesNothing) {
   EXPECT_EQ(add_user(store(), "bob").value().seq, ann.seq + 1);
 }
 
-TEST_F(IdentitiesTest, UsersAreChanged) {
+TEST_P(IdentitiesTest, UsersAreChanged) {
   User ann = add_user(store(), "ann").value();
   const User bob = add_user(store(), "bob").value();
   const User before = ann;
@@ -119,7 +119,7 @@ TEST_F(IdentitiesTest, UsersAreChanged) {
   EXPECT_EQ(rows().users, (std::vector{ann, bob}));
 }
 
-TEST_F(IdentitiesTest, UsersGoWithTheirGrantsAndKeys) {
+TEST_P(IdentitiesTest, UsersGoWithTheirGrantsAndKeys) {
   const User ann = add_user(store(), "ann", {{.project = 1, .policy = "blue"}}).value();
   const User bob = add_user(store(), "bob", {{.project = 1, .policy = "blue"}}).value();
   EXPECT_EQ(change(AddKey{make_key("A", ann.seq)}), kOk);
@@ -135,14 +135,14 @@ TEST_F(IdentitiesTest, UsersGoWithTheirGrantsAndKeys) {
 }
 
 // What is given to a user while he is being removed would belong to nobody.
-TEST_F(IdentitiesTest, NothingIsGivenToWhoIsNotThere) {
+TEST_P(IdentitiesTest, NothingIsGivenToWhoIsNotThere) {
   EXPECT_EQ(change(AddGrant{{.user = 7, .project = 1, .policy = "blue"}}), kNotFound);
   EXPECT_EQ(change(AddKey{make_key("A", 7)}), kNotFound);
   EXPECT_THAT(rows().grants, IsEmpty());
   EXPECT_THAT(rows().keys, IsEmpty());
 }
 
-TEST_F(IdentitiesTest, GrantsAreAddedAndRemoved) {
+TEST_P(IdentitiesTest, GrantsAreAddedAndRemoved) {
   const std::int64_t ann = add_user(store(), "ann").value().seq;
   const Grant everywhere{ann, 0, "blue"};
   const Grant here{ann, 1, "blue"};
@@ -156,7 +156,7 @@ TEST_F(IdentitiesTest, GrantsAreAddedAndRemoved) {
   EXPECT_THAT(rows().grants, ElementsAre(everywhere, here));
 }
 
-TEST_F(IdentitiesTest, PoliciesAreReplacedByTheirName) {
+TEST_P(IdentitiesTest, PoliciesAreReplacedByTheirName) {
   EXPECT_EQ(change(PutPolicy{{"zoo", "{}", 5}}), kOk);
   EXPECT_EQ(change(PutPolicy{{"ant", "{\"a\":1}", 6}}), kOk);
   EXPECT_EQ(change(PutPolicy{{"zoo", "{\"b\":2}", 7}}), kOk);
@@ -166,7 +166,7 @@ TEST_F(IdentitiesTest, PoliciesAreReplacedByTheirName) {
   EXPECT_EQ(rows().policies, (std::vector<Policy>{{"ant", "{\"a\":1}", 6}}));
 }
 
-TEST_F(IdentitiesTest, KeysAreAddedAndRemoved) {
+TEST_P(IdentitiesTest, KeysAreAddedAndRemoved) {
   const std::int64_t ann = add_user(store(), "ann").value().seq;
   AccessKey key = make_key("A", ann);
   key.sealed = std::string("\0\xff", 2);
@@ -178,7 +178,7 @@ TEST_F(IdentitiesTest, KeysAreAddedAndRemoved) {
   EXPECT_THAT(rows().keys, IsEmpty());
 }
 
-TEST_F(IdentitiesTest, RevocationsAreForgottenWhenTheyHaveExpired) {
+TEST_P(IdentitiesTest, RevocationsAreForgottenWhenTheyHaveExpired) {
   const Revocation first{std::string(1, '\0') + std::string(15, 'a'), 100};
   const Revocation second{std::string(16, '\xff'), 200};
   EXPECT_EQ(change(Revoke{second, 1}), kOk);
@@ -190,7 +190,7 @@ TEST_F(IdentitiesTest, RevocationsAreForgottenWhenTheyHaveExpired) {
 }
 
 // A name that is taken, or not there, costs nobody his part of the same commit.
-TEST_F(IdentitiesTest, RefusedChangesDoNotHarmTheirNeighbours) {
+TEST_P(IdentitiesTest, RefusedChangesDoNotHarmTheirNeighbours) {
   const std::int64_t ann = add_user(store(), "ann").value().seq;
   User nobody = make_user("nobody");
   nobody.seq = 77;
@@ -219,6 +219,8 @@ TEST_F(IdentitiesTest, RefusedChangesDoNotHarmTheirNeighbours) {
   EXPECT_THAT(names(rows().users), ElementsAre("ann", "bob"));
   EXPECT_EQ(list_tasks(store(), 1)->size(), 1u);
 }
+
+ON_EVERY_ENGINE(IdentitiesTest);
 
 }  // namespace
 }  // namespace drover::store

@@ -1,7 +1,7 @@
+// Instances keep their numbers and their labels.
 #include <gtest/gtest.h>
 
-#include "store/sqlite/database.h"
-#include "store/sqlite/store_fixture.h"
+#include "store/testing/store_fixture.h"
 
 namespace drover::store {
 namespace {
@@ -16,7 +16,7 @@ class InstancesTest : public StoreTest {
   }
 };
 
-TEST_F(InstancesTest, InstancesKeepTheirNumbers) {
+TEST_P(InstancesTest, InstancesKeepTheirNumbers) {
   const auto first = put({{.project = 1, .id = "p", .address = "adb://a:1", .created_ms = 10},
                           {.project = 2, .id = "p", .address = "adb://b:1", .created_ms = 10}});
   ASSERT_EQ(first.size(), 2u);
@@ -37,7 +37,7 @@ TEST_F(InstancesTest, InstancesKeepTheirNumbers) {
   EXPECT_GT(put({{.project = 1, .id = "q", .address = "adb://c:1"}})[0].seq, second[0].seq);
 }
 
-TEST_F(InstancesTest, LabelsStayUntilOthersAreGiven) {
+TEST_P(InstancesTest, LabelsStayUntilOthersAreGiven) {
   const Labels blue{{"group", "blue"}, {"rack", "r.1"}};
   const Instance labelled{.project = 1, .id = "p", .address = "adb://a:1", .labels = blue};
   const Instance plain{.project = 1, .id = "q", .address = "adb://a:2"};
@@ -58,7 +58,7 @@ TEST_F(InstancesTest, LabelsStayUntilOthersAreGiven) {
   EXPECT_EQ(store().instances().value()[1].labels, (Labels{{"group", ""}}));
 }
 
-TEST_F(InstancesTest, LabelsThatCouldNotComeBackAreRefusedWithAllElse) {
+TEST_P(InstancesTest, LabelsThatCouldNotComeBackAreRefusedWithAllElse) {
   for (const Labels& labels : {Labels{{"a\nb", "c"}}, Labels{{"a=b", "c"}}, Labels{{"a", "b\nc"}}}) {
     const auto refused =
         put_instances(store(), {{.project = 1, .id = "p", .address = "adb://a:1"},
@@ -71,13 +71,15 @@ TEST_F(InstancesTest, LabelsThatCouldNotComeBackAreRefusedWithAllElse) {
       store(), {{.project = 1, .id = "q", .address = "adb://a:1", .labels = Labels{{"a", "b=c"}}}}));
 }
 
-TEST_F(InstancesTest, DamagedLabelsAreNotPassedOn) {
+TEST_P(InstancesTest, DamagedLabelsAreNotPassedOn) {
   put({{.project = 1, .id = "p", .address = "adb://a:1", .labels = Labels{{"a", "b"}}}});
   store_.reset();
-  ASSERT_TRUE(sqlite::Database::open(path())->run("UPDATE instance SET labels = 'ab'"));
+  ASSERT_TRUE(run_sql("UPDATE instance SET labels = 'ab'"));
   open();
   EXPECT_EQ(store().instances().error().code, Errc::kCorrupt);
 }
+
+ON_EVERY_ENGINE(InstancesTest);
 
 }  // namespace
 }  // namespace drover::store

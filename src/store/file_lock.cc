@@ -1,4 +1,4 @@
-#include "store/sqlite/file_lock.h"
+#include "store/file_lock.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -19,7 +19,7 @@
 
 #include "store/errc.h"
 
-namespace drover::store::sqlite {
+namespace drover::store {
 namespace {
 
 constexpr int kTries = 3;
@@ -88,4 +88,4 @@ void FileLock::release() {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
-}  // namespace drover::store::sqlite
+}  // namespace drover::store

@@ -1,8 +1,7 @@
-#include "store/sqlite/sqlite_store.h"
-
+// What is stored comes back, as it was and where it was.
 #include <gtest/gtest.h>
 
-#include "store/sqlite/store_fixture.h"
+#include "store/testing/store_fixture.h"
 
 namespace drover::store {
 namespace {
@@ -23,7 +22,7 @@ std::string all_bytes(std::size_t size) {
   return bytes;
 }
 
-class SqliteStoreTest : public StoreTest {
+class StoreContractTest : public StoreTest {
  protected:
   // Stores `outcome` as that of a task's only job and reads it back, also after a restart.
   void expect_round_trip(std::int64_t seq, const JobOutcome& outcome) {
@@ -39,7 +38,7 @@ class SqliteStoreTest : public StoreTest {
   }
 };
 
-TEST_F(SqliteStoreTest, TaskComesBackAsAccepted) {
+TEST_P(StoreContractTest, TaskComesBackAsAccepted) {
   Task task = make_task(7, 3, 42);
   task.command = "printf 'a\nb\0c\xff'"s;
   task.targets = {"b", "a", "b"};
@@ -50,7 +49,7 @@ TEST_F(SqliteStoreTest, TaskComesBackAsAccepted) {
   EXPECT_EQ(record->outcomes, std::vector<std::optional<JobOutcome>>(3));
 }
 
-TEST_F(SqliteStoreTest, BatchComesBackToItsWriter) {
+TEST_P(StoreContractTest, BatchComesBackToItsWriter) {
   using Answer = std::pair<Result<>, WriteBatch>;
   const auto [result, batch] = wait_for<Answer>([&](auto done) {
     store().write(whole(make_task(1, 2), 5), [done](Result<> r, WriteBatch b) { done({r, std::move(b)}); });
@@ -62,7 +61,7 @@ TEST_F(SqliteStoreTest, BatchComesBackToItsWriter) {
   EXPECT_EQ(batch.finished.size(), 1u);
 }
 
-TEST_F(SqliteStoreTest, OutcomeComesBackWithEveryField) {
+TEST_P(StoreContractTest, OutcomeComesBackWithEveryField) {
   JobOutcome outcome;
   outcome.state = JobState::kLost;
   outcome.error = JobError::kInternal;
@@ -78,7 +77,7 @@ TEST_F(SqliteStoreTest, OutcomeComesBackWithEveryField) {
   expect_round_trip(1, outcome);
 }
 
-TEST_F(SqliteStoreTest, TaskCannotFinishBeforeItsJobs) {
+TEST_P(StoreContractTest, TaskCannotFinishBeforeItsJobs) {
   ASSERT_TRUE(write(store(), accept(make_task(1, 2))));
   WriteBatch batch;
   batch.ended.push_back({{1, 0}, success()});
@@ -88,7 +87,7 @@ TEST_F(SqliteStoreTest, TaskCannotFinishBeforeItsJobs) {
   EXPECT_TRUE(write(store(), batch)) << "nothing of the refused batch may be there";
 }
 
-TEST_F(SqliteStoreTest, OutputThatIsShownWholeComesBack) {
+TEST_P(StoreContractTest, OutputThatIsShownWholeComesBack) {
   std::int64_t seq = 0;
   for (const std::string shown : {"", "x"}) {
     for (const std::string out : {"", "x", "y"}) {
@@ -104,7 +103,7 @@ TEST_F(SqliteStoreTest, OutputThatIsShownWholeComesBack) {
   }
 }
 
-TEST_F(SqliteStoreTest, LargeOutputComesBack) {
+TEST_P(StoreContractTest, LargeOutputComesBack) {
   JobOutcome outcome = success(all_bytes(1'048'576));
   outcome.err.bytes = all_bytes(1'048'577);
   outcome.err.omitted = 99;
@@ -112,7 +111,7 @@ TEST_F(SqliteStoreTest, LargeOutputComesBack) {
   expect_round_trip(1, outcome);
 }
 
-TEST_F(SqliteStoreTest, OutcomesStandAtTheirTargets) {
+TEST_P(StoreContractTest, OutcomesStandAtTheirTargets) {
   const Task task = make_task(3, 4);
   WriteBatch batch = accept(task);
   batch.ended.push_back({{3, 3}, success("three")});
@@ -131,7 +130,7 @@ TEST_F(SqliteStoreTest, OutcomesStandAtTheirTargets) {
   EXPECT_EQ(read_job(store(), task.id.job(3)).value()->out.bytes, "three");
 }
 
-TEST_F(SqliteStoreTest, UnknownIdsAreNothing) {
+TEST_P(StoreContractTest, UnknownIdsAreNothing) {
   const Task task = make_task(1, 1);
   ASSERT_TRUE(write(store(), whole(task, 5)));
   const Id other = make_task(2, 1).id;
@@ -145,7 +144,7 @@ TEST_F(SqliteStoreTest, UnknownIdsAreNothing) {
   EXPECT_EQ(read_job(store(), task.id.job(JobKey::kMaxJobs)).value(), std::nullopt);
 }
 
-TEST_F(SqliteStoreTest, TasksAreListedNewestFirstInPages) {
+TEST_P(StoreContractTest, TasksAreListedNewestFirstInPages) {
   for (std::int64_t seq = 1; seq <= 9; ++seq) ASSERT_TRUE(write(store(), accept(make_task(seq, 1, seq % 2))));
   const auto seqs = [&](std::int64_t before, std::uint32_t limit) {
     const auto tasks = list_tasks(store(), 1, before, limit).value();
@@ -160,7 +159,7 @@ TEST_F(SqliteStoreTest, TasksAreListedNewestFirstInPages) {
   EXPECT_THAT(list_tasks(store(), 77).value(), testing::IsEmpty());
 }
 
-TEST_F(SqliteStoreTest, SummariesCountWhatEnded) {
+TEST_P(StoreContractTest, SummariesCountWhatEnded) {
   const Task task = make_task(1, 3);
   ASSERT_TRUE(write(store(), accept(task)));
   WriteBatch some;
@@ -189,7 +188,7 @@ TEST_F(SqliteStoreTest, SummariesCountWhatEnded) {
   EXPECT_EQ(read_task(store(), task.id).value()->task.finished_ms, 77);
 }
 
-TEST_F(SqliteStoreTest, RecoveryBringsWhatIsOpen) {
+TEST_P(StoreContractTest, RecoveryBringsWhatIsOpen) {
   EXPECT_EQ(store().recover()->next_task, 1);
   EXPECT_EQ(store().recover()->newest_ms, 0);
   ASSERT_TRUE(write(store(), whole(make_task(1, 2), 5)));
@@ -220,7 +219,7 @@ TEST_F(SqliteStoreTest, RecoveryBringsWhatIsOpen) {
   EXPECT_EQ(recovery.begun[0].at_ms, 10);
 }
 
-TEST_F(SqliteStoreTest, ABeginningThatIsTakenBackIsForgotten) {
+TEST_P(StoreContractTest, ABeginningThatIsTakenBackIsForgotten) {
   WriteBatch batch = accept(make_task(1, 3));
   for (const std::uint32_t job : {0u, 1u, 2u}) batch.begun.push_back({{1, job}, 10});
   ASSERT_TRUE(write(store(), std::move(batch)));
@@ -239,7 +238,7 @@ TEST_F(SqliteStoreTest, ABeginningThatIsTakenBackIsForgotten) {
   EXPECT_TRUE(write(store(), std::move(again)));
 }
 
-TEST_F(SqliteStoreTest, ClosedStoreRefusesAtOnce) {
+TEST_P(StoreContractTest, ClosedStoreRefusesAtOnce) {
   store().close();
   store().close();
   bool called = false;
@@ -257,7 +256,7 @@ TEST_F(SqliteStoreTest, ClosedStoreRefusesAtOnce) {
   EXPECT_EQ(read_audit(store()).error().code, Errc::kClosed);
 }
 
-TEST_F(SqliteStoreTest, CloseStoresWhatIsQueued) {
+TEST_P(StoreContractTest, CloseStoresWhatIsQueued) {
   const Task task = make_task(1, 1);
   bool stored = false;
   store().write(accept(task),
@@ -267,6 +266,8 @@ TEST_F(SqliteStoreTest, CloseStoresWhatIsQueued) {
   reopen();
   EXPECT_TRUE(read_task(store(), task.id).value());
 }
+
+ON_EVERY_ENGINE(StoreContractTest);
 
 }  // namespace
 }  // namespace drover::store

@@ -1,7 +1,7 @@
+// What is old goes, in small steps, and nothing else.
 #include <gtest/gtest.h>
 
-#include "store/sqlite/store_fixture.h"
-#include "store/sqlite/task_writes.h"
+#include "store/testing/store_fixture.h"
 
 namespace drover::store {
 namespace {
@@ -23,13 +23,13 @@ class RetentionTest : public StoreTest {
   }
 };
 
-TEST_F(RetentionTest, NothingGoesWithoutLimits) {
+TEST_P(RetentionTest, NothingGoesWithoutLimits) {
   ASSERT_TRUE(write(store(), whole(make_task(1, 1), 5)));
   EXPECT_EQ(delete_all({}), 0u);
   EXPECT_THAT(stored(), testing::ElementsAre(1));
 }
 
-TEST_F(RetentionTest, WhatFinishedBeforeGoes) {
+TEST_P(RetentionTest, WhatFinishedBeforeGoes) {
   const Task gone = make_task(2, 3);
   ASSERT_TRUE(write(store(), whole(make_task(1, 2), 200)));
   ASSERT_TRUE(write(store(), whole(gone, 99)));
@@ -43,7 +43,7 @@ TEST_F(RetentionTest, WhatFinishedBeforeGoes) {
   EXPECT_THAT(stored(), testing::ElementsAre(4));
 }
 
-TEST_F(RetentionTest, BeyondTheMostJobsTheOldestGo) {
+TEST_P(RetentionTest, BeyondTheMostJobsTheOldestGo) {
   for (std::int64_t seq = 1; seq <= 5; ++seq)
     ASSERT_TRUE(write(store(), whole(make_task(seq, 10), 100 - seq)));
   ASSERT_TRUE(write(store(), accept(make_task(6, 10))));
@@ -59,7 +59,7 @@ TEST_F(RetentionTest, BeyondTheMostJobsTheOldestGo) {
   EXPECT_THAT(stored(), testing::ElementsAre(6));
 }
 
-TEST_F(RetentionTest, LargeTaskGoesInStepsAndIsGoneAfterTheFirst) {
+TEST_P(RetentionTest, LargeTaskGoesInStepsAndIsGoneAfterTheFirst) {
   const Task large = make_task(1, 12'000);
   const Task later = make_task(2, 10);
   ASSERT_TRUE(write(store(), whole(large, 5)));
@@ -83,7 +83,7 @@ TEST_F(RetentionTest, LargeTaskGoesInStepsAndIsGoneAfterTheFirst) {
   EXPECT_THAT(stored(), testing::IsEmpty());
 }
 
-TEST_F(RetentionTest, MuchOutputGoesInSteps) {
+TEST_P(RetentionTest, MuchOutputGoesInSteps) {
   const std::string output(1'048'576, 'x');
   ASSERT_TRUE(write(store(), whole(make_task(1, 20), 5, output)));
   EXPECT_EQ(delete_old(store(), {.finished_before_ms = 10}).value(), 16u);
@@ -91,7 +91,7 @@ TEST_F(RetentionTest, MuchOutputGoesInSteps) {
   EXPECT_EQ(delete_old(store(), {.finished_before_ms = 10}).value(), 0u);
 }
 
-TEST_F(RetentionTest, ManySmallTasksGoInSteps) {
+TEST_P(RetentionTest, ManySmallTasksGoInSteps) {
   WriteBatch many;
   for (std::int64_t seq = 1; seq <= 1'500; ++seq) {
     WriteBatch one = whole(make_task(seq, 1), seq);
@@ -105,12 +105,14 @@ TEST_F(RetentionTest, ManySmallTasksGoInSteps) {
   EXPECT_EQ(delete_all({.finished_before_ms = 10'000}), 500u);
 }
 
-TEST_F(RetentionTest, NumbersOfDeletedTasksAreNotUsedAgain) {
+TEST_P(RetentionTest, NumbersOfDeletedTasksAreNotUsedAgain) {
   ASSERT_TRUE(write(store(), whole(make_task(41, 1), 5)));
   EXPECT_EQ(delete_all({.finished_before_ms = 10}), 1u);
   reopen();
   EXPECT_EQ(store().recover()->next_task, 42);
 }
+
+ON_EVERY_ENGINE(RetentionTest);
 
 }  // namespace
 }  // namespace drover::store

@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 
-namespace drover::store::sqlite {
+namespace drover::store {
 
 // Holds an flock on a file beside the database: a lock on the database itself would collide with SQLite's
 // own. The file stays when the lock goes; an flock never outlives its process.
@@ -35,4 +35,4 @@ class FileLock {
   int fd_ = -1;
 };
 
-}  // namespace drover::store::sqlite
+}  // namespace drover::store

@@ -1,0 +1,118 @@
+#include "store/postgres/instances.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "store/errc.h"
+
+namespace drover::store::postgres {
+namespace {
+
+// Labels as they are where none are given.
+const Statement kPut{"put_instance",
+                     "INSERT INTO drover.instance AS i(project, id, address, created_ms, labels)"
+                     " VALUES($1, $2, $3, $4, coalesce($5::text, '')) ON CONFLICT(project, id)"
+                     " DO UPDATE SET address = excluded.address, labels = coalesce($5::text, i.labels)"
+                     " RETURNING i.seq, i.created_ms, i.labels"};
+const Statement kReadPut{
+    "read_put_instance",
+    "SELECT seq, created_ms, labels FROM drover.instance WHERE project = $1 AND id = $2"};
+const Statement kRemove{"remove_instance",
+                        "WITH done AS (DELETE FROM drover.instance WHERE seq = $2 RETURNING 1)"
+                        " SELECT drover.answer($1, CASE WHEN EXISTS (SELECT 1 FROM done) THEN 0 ELSE 2 END)"};
+
+// KEY=VALUE, joined by newlines.
+Result<std::string> text_of(const Labels& labels) {
+  std::string text;
+  for (const auto& [key, value] : labels) {
+    if (key.find_first_of("=\n") != std::string::npos || value.find('\n') != std::string::npos)
+      return failure(std::make_error_code(std::errc::invalid_argument), "a label cannot be stored");
+    if (!text.empty()) text += '\n';
+    text.append(key).append("=").append(value);
+  }
+  return text;
+}
+
+Result<Labels> labels_of(std::string_view text) {
+  Labels labels;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const std::size_t middle = line.find('=');
+    if (middle == std::string_view::npos) return failure(Errc::kCorrupt, "an instance's labels");
+    labels.emplace(line.substr(0, middle), line.substr(middle + 1));
+  }
+  return labels;
+}
+
+}  // namespace
+
+Result<> check(const std::vector<Instance>& instances) {
+  for (const Instance& instance : instances) {
+    if (!instance.labels) continue;
+    if (auto text = text_of(*instance.labels); !text) return tl::make_unexpected(std::move(text.error()));
+  }
+  return {};
+}
+
+void put_instances(Unit& unit, const std::vector<Instance>& instances) {
+  for (const Instance& instance : instances) {
+    Params params;
+    params.add(instance.project).add_text(instance.id).add_text(instance.address).add(instance.created_ms);
+    const auto labels = instance.labels ? text_of(*instance.labels) : Result<std::string>();
+    if (instance.labels && labels) {
+      params.add_text(*labels);
+    } else {
+      params.add_null();
+    }
+    unit.add(kPut, std::move(params));
+  }
+}
+
+void read_put_instances(Unit& unit, const std::vector<Instance>& instances) {
+  for (const Instance& instance : instances) {
+    Params params;
+    params.add(instance.project).add_text(instance.id);
+    unit.add(kReadPut, std::move(params));
+  }
+}
+
+Result<std::vector<Instance>> put_of(std::vector<Instance> instances, std::span<const Rows> rows) {
+  if (rows.size() != instances.size()) return failure(Errc::kCorrupt, "answers of instances");
+  for (std::size_t i = 0; i < instances.size(); ++i) {
+    instances[i].seq = rows[i].integer(0, 0);
+    instances[i].created_ms = rows[i].integer(0, 1);
+    auto labels = labels_of(rows[i].bytes(0, 2));
+    if (!labels) return tl::make_unexpected(std::move(labels.error()));
+    instances[i].labels = *std::move(labels);
+  }
+  return instances;
+}
+
+void remove_instance(Unit& unit, std::int64_t epoch, std::int64_t seq) {
+  Params params;
+  params.add(epoch).add(seq);
+  unit.add(kRemove, std::move(params));
+}
+
+void add_instances_read(Unit& unit) {
+  unit.add("SELECT seq, project, id, address, labels, created_ms FROM drover.instance ORDER BY seq");
+}
+
+Result<std::vector<Instance>> instances_of(const Rows& rows) {
+  std::vector<Instance> instances;
+  instances.reserve(static_cast<std::size_t>(rows.size()));
+  for (int row = 0; row < rows.size(); ++row) {
+    auto labels = labels_of(rows.bytes(row, 4));
+    if (!labels) return tl::make_unexpected(std::move(labels.error()));
+    instances.push_back({.seq = rows.integer(row, 0),
+                         .project = rows.integer(row, 1),
+                         .id = std::string(rows.bytes(row, 2)),
+                         .address = std::string(rows.bytes(row, 3)),
+                         .labels = *std::move(labels),
+                         .created_ms = rows.integer(row, 5)});
+  }
+  return instances;
+}
+
+}  // namespace drover::store::postgres

@@ -1,0 +1,470 @@
+#include "store/postgres/postgres_store.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/loop.h"
+#include "base/loop_call.h"
+#include "store/errc.h"
+#include "store/metrics.h"
+#include "store/postgres/audit_log.h"
+#include "store/postgres/days.h"
+#include "store/postgres/identities.h"
+#include "store/postgres/instances.h"
+#include "store/postgres/keys.h"
+#include "store/postgres/lease.h"
+#include "store/postgres/link.h"
+#include "store/postgres/node_id.h"
+#include "store/postgres/schema.h"
+#include "store/postgres/task_reads.h"
+#include "store/postgres/writer.h"
+#include "store/postgres/writes.h"
+
+namespace drover::store {
+namespace {
+
+using namespace postgres;  // NOLINT(google-build-using-namespace): the engine's own parts
+
+using Answers = Result<std::vector<Rows>>;
+
+// How long close() waits for the database to take the lease back.
+constexpr Millis kClosePatience{3'000};
+
+class PostgresStore final : public Store {
+ public:
+  PostgresStore(PostgresOptions options, const Clock& clock)
+      : options_(std::move(options)), clock_(clock), thread_(clock, "store") {}
+  ~PostgresStore() override { close(); }
+
+  Result<> open(prometheus::Registry& registry);
+
+  void write(WriteBatch batch, WriteDone done) override {
+    submit(std::make_unique<TaskWrite>(std::move(batch), std::move(done)));
+  }
+
+  void read_task(const Id& id, Done<std::optional<TaskRecord>> done) override {
+    if (id.part() != 0) return read_nothing(std::move(done));
+    read(
+        std::move(done), [id](Unit& unit, Days& days) { return add_task_read(unit, days, id); }, task_of);
+  }
+
+  void read_job(const Id& job, Done<std::optional<JobOutcome>> done) override {
+    if (job.part() == 0 || job.part() > JobKey::kMaxJobs) return read_nothing(std::move(done));
+    read(
+        std::move(done), [job](Unit& unit, Days& days) { return add_job_read(unit, days, job); },
+        [](const std::vector<Rows>& rows) {
+          return rows.empty() ? std::optional<JobOutcome>() : job_of(rows.front());
+        });
+  }
+
+  void list_tasks(std::int64_t project, std::int64_t before, std::uint32_t limit,
+                  Done<std::vector<TaskSummary>> done) override {
+    read(
+        std::move(done),
+        [=](Unit& unit, Days&) {
+          add_list(unit, project, before, limit);
+          return true;
+        },
+        [](const std::vector<Rows>& rows) {
+          return rows.empty() ? std::vector<TaskSummary>() : list_of(rows.front());
+        });
+  }
+
+  void delete_old(const Retention& retention, Done<std::uint64_t> done) override {
+    const auto add = [this, retention](Unit& unit, std::int64_t epoch) {
+      add_delete_old(unit, epoch, retention, day_of_time(clock_.unix_ms()));
+    };
+    const auto read_answer = [](std::int64_t number) { return static_cast<std::uint64_t>(number); };
+    submit(std::make_unique<DeleteOld>(1, add, read_answer, std::move(done)));
+  }
+
+  void add_project(Project project, Done<Project> done) override {
+    const auto add = [project](Unit& unit, std::int64_t epoch) {
+      postgres::add_project(unit, epoch, project);
+    };
+    submit_number<Project>(1, add, std::move(done), [project](std::int64_t seq) -> Result<Project> {
+      if (seq == 0) return failure(Errc::kExists, "project " + project.name);
+      Project made = project;
+      made.seq = seq;
+      return made;
+    });
+  }
+
+  void add_user(User user, std::vector<Grant> grants, Done<User> done) override {
+    const std::size_t rows = 1 + grants.size();
+    const auto add = [user, grants = std::move(grants)](Unit& unit, std::int64_t epoch) {
+      postgres::add_user(unit, epoch, user, grants);
+    };
+    submit_number<User>(rows, add, std::move(done), [user](std::int64_t seq) -> Result<User> {
+      if (seq == 0) return failure(Errc::kExists, "user " + user.name);
+      User made = user;
+      made.seq = seq;
+      return made;
+    });
+  }
+
+  void change_identity(IdentityChange change, Done<> done) override {
+    const auto add = [change](Unit& unit, std::int64_t epoch) { add_change(unit, epoch, change); };
+    submit_number<void>(1, add, std::move(done),
+                        [change](std::int64_t answer) { return outcome_of(answer, change); });
+  }
+
+  void put_instances(std::vector<Instance> instances, Done<std::vector<Instance>> done) override {
+    submit(std::make_unique<PutInstances>(std::move(instances), std::move(done)));
+  }
+
+  void remove_instance(std::int64_t seq, Done<> done) override {
+    const auto add = [seq](Unit& unit, std::int64_t epoch) { postgres::remove_instance(unit, epoch, seq); };
+    submit_number<void>(1, add, std::move(done), [seq](std::int64_t answer) -> Result<> {
+      if (answer != 0) return failure(Errc::kNotFound, "instance number " + std::to_string(seq));
+      return {};
+    });
+  }
+
+  void add_audit(std::vector<AuditEntry> entries, Done<> done) override {
+    WriteBatch batch;
+    batch.audit = std::move(entries);
+    write(std::move(batch),
+          [done = std::move(done)](Result<> stored, const WriteBatch&) { done(std::move(stored)); });
+  }
+
+  void read_audit(const AuditQuery& query, Done<std::vector<AuditEntry>> done) override {
+    read(
+        std::move(done),
+        [query](Unit& unit, Days&) {
+          add_audit_read(unit, query);
+          return true;
+        },
+        [](const std::vector<Rows>& rows) -> Result<std::vector<AuditEntry>> {
+          return rows.empty() ? std::vector<AuditEntry>() : audit_of(rows.front());
+        });
+  }
+
+  Result<IdentityRows> identity_rows() override;
+  Result<std::vector<Instance>> instances() override;
+  Result<Recovery> recover() override;
+
+  void close() override;
+
+ private:
+  void submit(std::unique_ptr<Write> write) {
+    {
+      const std::lock_guard lock(mutex_);
+      // Under the lock: close() posts its end behind it.
+      if (!closed_ && writer_) return writer_->submit(std::move(write));
+    }
+    write->finish(failure(Errc::kClosed), {});
+  }
+
+  template <typename T>
+  void submit_number(std::size_t rows, typename NumberWrite<T>::Add add, Done<T> done,
+                     typename NumberWrite<T>::Read read_answer) {
+    submit(std::make_unique<NumberWrite<T>>(rows, std::move(add), std::move(read_answer), std::move(done)));
+  }
+
+  // Runs `fn` on the loop, or says that the store is closed.
+  bool post(std::function<void()> fn) {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    thread_.loop().post(std::move(fn));
+    return true;
+  }
+
+  template <typename T>
+  void read_nothing(Done<std::optional<T>> done) {
+    if (!post([done] { done(std::optional<T>()); })) done(failure(Errc::kClosed));
+  }
+
+  // `make` adds commands to a unit, or says that there is nothing to be found; `parse` makes the answer of
+  // their rows, or of none.
+  template <typename T, typename Make, typename Parse>
+  void read(Done<T> done, Make make, Parse parse) {
+    const bool posted = post([this, done, make = std::move(make), parse = std::move(parse)] {
+      if (fenced_) return done(failure(Errc::kFenced));
+      Unit unit;
+      if (!make(unit, days_)) return done(parse({}));
+      reader_->connection().run(std::move(unit), [done, parse](const Answers& rows) {
+        if (rows) return done(parse(*rows));
+        if (sqlstate(rows.error()) == "42P01") return done(parse({}));  // the day's tables have gone
+        done(tl::make_unexpected(read_failure(rows.error())));
+      });
+    });
+    if (!posted) done(failure(Errc::kClosed));
+  }
+
+  static Error read_failure(Error error) {
+    if (error.code != Errc::kClosed) error.code = make_error_code(Errc::kUnavailable);
+    return error;
+  }
+
+  // From any thread but the loop's.
+  Answers run_now(Link& link, Unit unit);
+  Answers read_now(Unit unit);
+  Result<> connect(std::unique_ptr<Link>& link, const char* what, Link::Kind kind);
+  Result<> migrate();
+  Result<std::int64_t> wait_for_lease();
+  Result<> load_days();
+  void on_fenced();
+  void make_days_ahead();
+  void end_on_loop(std::promise<void>& ended);
+
+  const PostgresOptions options_;
+  NodeId id_;
+  const Clock& clock_;
+
+  std::mutex mutex_;
+  bool closed_ = false;  // guarded by mutex_
+  std::mutex close_mutex_;
+
+  // The loop's, from here on. Made and destroyed on it.
+  bool fenced_ = false;
+  Days days_;
+  std::unique_ptr<Link> lease_link_;
+  std::unique_ptr<Link> write_link_;
+  std::unique_ptr<Link> reader_;
+  std::unique_ptr<Lease> lease_;
+  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<Timer> ahead_timer_;
+  std::unique_ptr<Timer> end_timer_;
+
+  LoopThread thread_;  // last: it ends before what it uses
+};
+
+Answers PostgresStore::run_now(Link& link, Unit unit) {
+  auto promise = std::make_shared<std::promise<Answers>>();
+  auto answer = promise->get_future();
+  auto sent = std::make_shared<Unit>(std::move(unit));
+  const bool posted = post([&link, sent, promise] {
+    link.connection().run(std::move(*sent), [promise](Answers rows) { promise->set_value(std::move(rows)); });
+  });
+  if (!posted) return failure(Errc::kClosed);
+  return answer.get();
+}
+
+Answers PostgresStore::read_now(Unit unit) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return failure(Errc::kClosed);
+  }
+  auto rows = run_now(*reader_, std::move(unit));
+  if (!rows) return tl::make_unexpected(read_failure(std::move(rows.error())));
+  return rows;
+}
+
+Result<> PostgresStore::connect(std::unique_ptr<Link>& link, const char* what, Link::Kind kind) {
+  auto promise = std::make_shared<std::promise<Result<>>>();
+  auto answer = promise->get_future();
+  thread_.loop().post([&, promise] {
+    link = std::make_unique<Link>(thread_.loop(), options_.conninfo, std::string("drover ") + what, kind);
+    link->start([promise](Result<> first) { promise->set_value(std::move(first)); });
+  });
+  return answer.get();
+}
+
+Result<> PostgresStore::migrate() {
+  Unit look;
+  look.add(kLookForSchema);
+  auto found = run_now(*lease_link_, std::move(look));
+  if (!found) return tl::make_unexpected(std::move(found.error()));
+  if (found->at(0).integer(0, 0) != 0 && found->at(0).integer(0, 1) == 0)
+    return failure(Errc::kCorrupt, "the schema drover belongs to another program");
+  Unit unit;
+  unit.add(migration());
+  if (auto done = run_now(*lease_link_, std::move(unit)); !done)
+    return tl::make_unexpected(std::move(done.error()));
+  Unit read;
+  read.add(kReadVersion);
+  auto version = run_now(*lease_link_, std::move(read));
+  if (!version) return tl::make_unexpected(std::move(version.error()));
+  const std::int64_t number = version->at(0).integer(0, 0);
+  if (number > kVersion)
+    return failure(Errc::kTooNew, "its version is " + std::to_string(number) +
+                                      ", the last one known here is " + std::to_string(kVersion));
+  if (number < kVersion) return failure(Errc::kCorrupt, "its version is missing");
+  return {};
+}
+
+Result<std::int64_t> PostgresStore::wait_for_lease() {
+  const auto until = std::chrono::steady_clock::now() + kLeaseTime + Millis(1'000);
+  while (true) {
+    auto rows = run_now(*lease_link_, take_lease(id_.text(), options_.node_name));
+    if (!rows) return tl::make_unexpected(std::move(rows.error()));
+    if (const std::int64_t epoch = rows->at(0).integer(0, 0); epoch != 0) return epoch;
+    if (std::chrono::steady_clock::now() >= until)
+      return failure(Errc::kLocked,
+                     "node " + std::string(rows->at(0).bytes(0, 1)) + " serves from this database");
+    std::this_thread::sleep_for(Millis(100));
+  }
+}
+
+Result<> PostgresStore::load_days() {
+  Unit unit;
+  unit.add("SELECT day FROM drover.day");
+  unit.add("SELECT day FROM drover.audit_day");
+  unit.add("SELECT seq, day FROM drover.open_task");
+  auto rows = run_now(*lease_link_, std::move(unit));
+  if (!rows) return tl::make_unexpected(std::move(rows.error()));
+  call_on(thread_.loop(), [&] {
+    const auto day = [&](int table, int row, int column) {
+      return static_cast<std::int32_t>(rows->at(static_cast<std::size_t>(table)).integer(row, column));
+    };
+    for (int row = 0; row < rows->at(0).size(); ++row) days_.add(day(0, row, 0));
+    for (int row = 0; row < rows->at(1).size(); ++row) days_.add_audit_day(day(1, row, 0));
+    for (int row = 0; row < rows->at(2).size(); ++row)
+      days_.open(rows->at(2).integer(row, 0), day(2, row, 1));
+  });
+  return {};
+}
+
+Result<> PostgresStore::open(prometheus::Registry& registry) {
+  if (auto fine = Connection::check(options_.conninfo); !fine) return fine;
+  auto id = NodeId::take(options_.node_file);
+  if (!id) return tl::make_unexpected(std::move(id.error()));
+  id_ = *std::move(id);
+  auto done = connect(lease_link_, "lease", Link::Kind::kLease).and_then([this] { return migrate(); });
+  if (!done) return done;
+  auto epoch = wait_for_lease();
+  if (!epoch) return tl::make_unexpected(std::move(epoch.error()));
+  // Renewed from the first moment on: what follows may take its time.
+  call_on(thread_.loop(), [&] {
+    lease_ =
+        std::make_unique<Lease>(thread_.loop(), lease_link_->connection(), *epoch, [this] { on_fenced(); });
+  });
+  done = load_days().and_then([this] { return connect(write_link_, "writer", Link::Kind::kWriter); });
+  if (done) done = connect(reader_, "reader", Link::Kind::kReader);
+  if (!done) return done;
+  call_on(thread_.loop(), [&] {
+    auto writer = std::make_unique<Writer>(thread_.loop(), write_link_->connection(), days_, *epoch,
+                                           Metrics(registry), [this] { on_fenced(); });
+    write_link_->came_up = [this] { writer_->came_up(); };
+    write_link_->went_down = [this](const Error& why) { writer_->went_down(why); };
+    ahead_timer_ = std::make_unique<Timer>([this] { make_days_ahead(); });
+    const std::lock_guard lock(mutex_);
+    writer_ = std::move(writer);
+  });
+  thread_.loop().post([this] { make_days_ahead(); });
+  return {};
+}
+
+// So that the first write of a day need not.
+void PostgresStore::make_days_ahead() {
+  thread_.loop().schedule(*ahead_timer_, std::chrono::minutes(10));
+  const std::int32_t today = day_of_time(clock_.unix_ms());
+  if (days_.known(today + 1) && days_.audit_known(today + 1)) return;
+  Unit unit;
+  for (const std::int32_t day : {today, today + 1}) {
+    for (const char* sql : {"SELECT drover.make_day($1)", "SELECT drover.make_audit_day($1)"}) {
+      Params params;
+      params.add_int4(day);
+      unit.add(sql, std::move(params));
+    }
+  }
+  lease_link_->connection().run(std::move(unit), [this, today](const Answers& made) {
+    if (!made) return;
+    for (const std::int32_t day : {today, today + 1}) {
+      days_.add(day);
+      days_.add_audit_day(day);
+    }
+  });
+}
+
+void PostgresStore::on_fenced() {
+  if (std::exchange(fenced_, true)) return;
+  if (writer_) writer_->fence();
+  if (options_.on_fenced) options_.on_fenced();
+}
+
+Result<IdentityRows> PostgresStore::identity_rows() {
+  Unit unit;
+  add_identities_read(unit);
+  auto rows = read_now(std::move(unit));
+  if (!rows) return tl::make_unexpected(std::move(rows.error()));
+  return identities_of(*rows);
+}
+
+Result<std::vector<Instance>> PostgresStore::instances() {
+  Unit unit;
+  add_instances_read(unit);
+  auto rows = read_now(std::move(unit));
+  if (!rows) return tl::make_unexpected(std::move(rows.error()));
+  return instances_of(rows->at(0));
+}
+
+Result<Recovery> PostgresStore::recover() {
+  Unit unit;
+  add_open_days(unit);
+  auto days = read_now(std::move(unit));
+  if (!days) return tl::make_unexpected(std::move(days.error()));
+  Unit all;
+  call_on(thread_.loop(), [&] { add_recovery(all, days_, open_days_of(days->at(0))); });
+  auto rows = read_now(std::move(all));
+  if (!rows) return tl::make_unexpected(std::move(rows.error()));
+  return recovery_of(*rows);
+}
+
+void PostgresStore::close() {
+  const std::lock_guard one_at_a_time(close_mutex_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(closed_, true)) return;
+  }
+  std::promise<void> ended;
+  thread_.loop().post([this, &ended] {
+    if (ahead_timer_) ahead_timer_->cancel();
+    if (writer_) return writer_->drain([this, &ended] { end_on_loop(ended); });
+    end_on_loop(ended);
+  });
+  ended.get_future().wait();
+  thread_.join();
+  id_.release();
+}
+
+// Reads that are under way are answered, the lease is given back, and all ends.
+void PostgresStore::end_on_loop(std::promise<void>& ended) {
+  const auto end = [this, &ended] {
+    // Not from inside a callback of what is destroyed here.
+    thread_.loop().post([this, &ended] {
+      if (!end_timer_) return;
+      end_timer_.reset();
+      for (const auto* link : {&reader_, &write_link_, &lease_link_})
+        if (*link) (*link)->connection().stop();
+      writer_.reset();
+      lease_.reset();
+      ahead_timer_.reset();
+      for (auto* link : {&reader_, &write_link_, &lease_link_}) link->reset();
+      ended.set_value();
+    });
+  };
+  end_timer_ = std::make_unique<Timer>(end);
+  thread_.loop().schedule(*end_timer_, kClosePatience);
+  const auto release = [this, end] {
+    if (lease_) return lease_->release(end);
+    end();
+  };
+  if (!reader_) return release();
+  Unit last;
+  last.add("SELECT 1");
+  reader_->connection().run(std::move(last), [release](const Answers& answers) {
+    if (!answers && answers.error().code == Errc::kClosed) return;
+    release();
+  });
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_postgres(const PostgresOptions& options, const Clock& clock,
+                                             prometheus::Registry& registry) {
+  auto store = std::make_unique<PostgresStore>(options, clock);
+  if (auto done = store->open(registry); !done) return tl::make_unexpected(std::move(done.error()));
+  return store;
+}
+
+}  // namespace drover::store

@@ -1,0 +1,48 @@
+// The Store in a PostgreSQL database, in its schema `drover`, for one node at a time.
+//
+// One thread, a loop, does everything by three connections: one writes, one reads, one renews the lease by
+// which the node alone writes. All callbacks come on it.
+//
+// Differences from what store.h says of all engines:
+//
+// While the database cannot be reached, writes fail with kUnavailable at once. Those that were on their way
+// when the connection broke wait until it is known whether they are stored; so they may be answered later
+// than writes that were called after them.
+//
+// When another node has taken the lease, which happens only to one that did not renew it for 5 s, everything
+// fails with kFenced, for good.
+//
+// delete_old() begins with the oldest day; within a day with the task that finished first.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "store/store.h"
+
+namespace prometheus {
+class Registry;
+}
+
+namespace drover::store {
+
+struct PostgresOptions {
+  std::string conninfo;   // as libpq reads it; never printed
+  std::string node_name;  // shown to people and to other nodes
+  // A file of this node's, made when missing and held while open: by it a start after a crash knows the lease
+  // that was left behind, and need not wait for its end.
+  std::string node_file;
+  // Called once, on the store's thread, when the lease is lost. May be empty.
+  std::function<void()> on_fenced = {};
+};
+
+// Connects, brings the schema to this version, and takes the lease; where another node has it, waits up to
+// 6 s for its end. Errors: std::errc::invalid_argument for a conninfo that is none; kUnavailable; kTooNew;
+// kCorrupt: the schema is none of Drover's; kLocked: another node serves from this database. `clock` and
+// `registry` outlive the store.
+Result<std::unique_ptr<Store>> open_postgres(const PostgresOptions& options, const Clock& clock,
+                                             prometheus::Registry& registry);
+
+}  // namespace drover::store

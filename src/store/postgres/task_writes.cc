@@ -1,0 +1,246 @@
+#include "store/postgres/task_writes.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <unordered_set>
+
+#include "store/postgres/keys.h"
+
+namespace drover::store::postgres {
+namespace {
+
+const Statement kAddOpen{
+    "add_open",
+    "INSERT INTO drover.open_task SELECT a, $2, b FROM unnest($1::int8[], $3::int4[]) AS row(a, b)"};
+const Statement kRemoveOpen{"remove_open", "DELETE FROM drover.open_task WHERE seq = ANY($1::int8[])"};
+const Statement kAddBegun{
+    "add_begun", "INSERT INTO drover.begun SELECT a, b FROM unnest($1::int8[], $2::int8[]) AS row(a, b)"};
+const Statement kRemoveBegun{"remove_begun", "DELETE FROM drover.begun WHERE job = ANY($1::int8[])"};
+const Statement kRemoveBegunOf{"remove_begun_of",
+                               "DELETE FROM drover.begun b USING unnest($1::int8[]) AS n(task)"
+                               " WHERE b.job BETWEEN n.task * 1048576 AND n.task * 1048576 + 1048575"};
+const Statement kStock{"stock",
+                       "UPDATE drover.stock SET jobs = jobs + $1, last_task = greatest(last_task, $2)"};
+const Statement kDeleteOld{"delete_old", "SELECT drover.answer($1, drover.delete_old($2, $3, $4, $5))"};
+
+Failure refuse(const char* why) { return failure(std::make_error_code(std::errc::invalid_argument), why); }
+
+Result<> check_task(const Task& task) {
+  if (task.seq <= 0 || task.seq > kMaxTask) return refuse("a task's number is out of range");
+  if (task.id.part() != 0) return refuse("a task has the id of a job");
+  if (task.targets.size() > JobKey::kMaxJobs) return refuse("a task has too many jobs");
+  const auto broken = [](const std::string& target) { return target.find('\n') != std::string::npos; };
+  if (std::ranges::any_of(task.targets, broken)) return refuse("a target contains a newline");
+  return {};
+}
+
+Result<> check_audit(const WriteBatch& batch) {
+  auto task = batch.accepted.begin();
+  for (const AuditEntry& entry : batch.audit) {
+    if (auto fine = postgres::check(entry); !fine) return fine;
+    if (entry.task == 0) continue;
+    task = std::find_if(task, batch.accepted.end(), [&](const Task& each) { return each.seq == entry.task; });
+    if (task == batch.accepted.end()) return refuse("an entry of the audit log is about no accepted task");
+  }
+  return {};
+}
+
+using Bytes = std::vector<std::optional<std::string_view>>;
+
+// Small output is shown whole: its bytes need not be stored twice.
+std::optional<std::string_view> unless_shown(const StreamOutput& stream, const JobOutcome& job) {
+  if (stream.bytes == job.shown) return std::nullopt;
+  return stream.bytes;
+}
+
+}  // namespace
+
+Result<> TaskGroup::check(const WriteBatch& batch) const {
+  std::unordered_set<std::int64_t> accepted;
+  for (const Task& task : batch.accepted) {
+    if (auto fine = check_task(task); !fine) return fine;
+    accepted.insert(task.seq);
+  }
+  const auto open = [&](std::int64_t task) { return accepted.contains(task) || days_->day_of(task); };
+  for (const auto& ended : batch.ended)
+    if (!open(ended.job.task)) return refuse("an outcome is of no open task");
+  for (const auto& finished : batch.finished)
+    if (!open(finished.task)) return refuse("a task that finished is not open");
+  return check_audit(batch);
+}
+
+void TaskGroup::add(const WriteBatch& batch) {
+  auto entry = batch.audit.begin();
+  for (const Task& task : batch.accepted) {
+    const std::int32_t day = day_of_id(task.id);
+    if (days_->open(task.seq, day)) opened_.push_back(task.seq);
+    used_.insert(day);
+    by_day_[day].accepted.push_back(&task);
+    jobs_ += static_cast<std::int64_t>(task.targets.size());
+    largest_ = std::max(largest_, task.seq);
+    for (; entry != batch.audit.end() && (entry->task == 0 || entry->task == task.seq); ++entry) {
+      if (entry->task == 0) {
+        audit_.add(*entry);
+      } else {
+        audit_.add(*entry, task);
+      }
+    }
+  }
+  for (; entry != batch.audit.end(); ++entry) audit_.add(*entry);
+  begin_jobs(batch);
+  for (const auto& ended : batch.ended) by_day_[use_day_of(ended.job.task)].ended.push_back(&ended);
+  for (const auto& finished : batch.finished)
+    by_day_[use_day_of(finished.task)].finished.push_back(&finished);
+  rows_ += batch.accepted.size() * 2 + batch.begun.size() + batch.unbegun.size() + batch.ended.size() +
+           batch.finished.size() * 2 + batch.audit.size();
+}
+
+std::int32_t TaskGroup::use_day_of(std::int64_t task) {
+  const std::int32_t day = days_->day_of(task).value_or(0);
+  used_.insert(day);
+  return day;
+}
+
+// What is taken back by the same group was never there; all else is taken back before something begins.
+void TaskGroup::begin_jobs(const WriteBatch& batch) {
+  for (const auto& begun : batch.begun) {
+    begun_.push_back(begun);
+    largest_ = std::max(largest_, begun.job.task);
+  }
+  for (const JobKey& job : batch.unbegun) {
+    const auto same =
+        std::find_if(begun_.begin(), begun_.end(), [&](const auto& begun) { return begun.job == job; });
+    if (same != begun_.end()) {
+      begun_.erase(same);
+    } else {
+      unbegun_.push_back(job.packed());
+    }
+  }
+}
+
+void TaskGroup::add_to(Unit& unit) {
+  for (const auto& [day, all] : by_day_)
+    if (!all.accepted.empty()) add_accepted(unit, day, all.accepted);
+  add_begun(unit);
+  for (const auto& [day, all] : by_day_)
+    if (!all.ended.empty()) add_ended(unit, day, all.ended);
+  for (const auto& [day, all] : by_day_)
+    if (!all.finished.empty()) add_finished(unit, day, all.finished);
+  audit_.add_to(unit, *days_);
+  // Last, so that what other nodes wait for is theirs soon.
+  if (jobs_ == 0 && largest_ == 0) return;
+  Params stock;
+  stock.add(jobs_).add(largest_);
+  unit.add(kStock, std::move(stock));
+}
+
+void TaskGroup::add_accepted(Unit& unit, std::int32_t day, const std::vector<const Task*>& tasks) {
+  std::vector<std::int64_t> seq, project, created, deadline, timeout;
+  std::vector<std::int32_t> jobs;
+  std::vector<std::string> joined;
+  Bytes id, command, targets;
+  joined.reserve(tasks.size());
+  for (const Task* task : tasks) {
+    seq.push_back(task->seq);
+    project.push_back(task->project);
+    created.push_back(task->created_ms);
+    jobs.push_back(static_cast<std::int32_t>(task->targets.size()));
+    deadline.push_back(task->start_deadline_s);
+    timeout.push_back(task->run_timeout_s);
+    id.emplace_back(id_key(task->id));
+    command.emplace_back(task->command);
+    targets.emplace_back(joined.emplace_back(join(task->targets)));
+  }
+  Params open;
+  open.add(seq).add_int4(day).add_int4s(jobs);
+  Params params;
+  params.add(seq).add(project).add(created).add_int4s(jobs).add(deadline).add(timeout);
+  params.add_bytes(id).add_bytes(command).add_bytes(targets);
+  unit.add(days_->tasks(day).add_tasks, std::move(params));
+  unit.add(kAddOpen, std::move(open));
+}
+
+void TaskGroup::add_begun(Unit& unit) {
+  if (!unbegun_.empty()) {
+    Params params;
+    params.add(unbegun_);
+    unit.add(kRemoveBegun, std::move(params));
+  }
+  if (begun_.empty()) return;
+  std::vector<std::int64_t> job, at;
+  for (const auto& begun : begun_) {
+    job.push_back(begun.job.packed());
+    at.push_back(begun.at_ms);
+  }
+  Params params;
+  params.add(job).add(at);
+  unit.add(kAddBegun, std::move(params));
+}
+
+void TaskGroup::add_ended(Unit& unit, std::int32_t day, const std::vector<const WriteBatch::Ended*>& all) {
+  std::vector<std::int64_t> big[9];
+  std::vector<std::int32_t> small[3];
+  Bytes bytes[4];
+  for (const WriteBatch::Ended* ended : all) {
+    const JobOutcome& job = ended->outcome;
+    std::size_t column = 0;
+    for (const std::int64_t value :
+         {ended->job.packed(), job.begun_ms, job.ended_ms, static_cast<std::int64_t>(job.out.omitted),
+          static_cast<std::int64_t>(job.out.omitted_at), static_cast<std::int64_t>(job.err.omitted),
+          static_cast<std::int64_t>(job.err.omitted_at), static_cast<std::int64_t>(job.output_bytes),
+          static_cast<std::int64_t>(job.output_hash)})
+      big[column++].push_back(value);
+    small[0].push_back(static_cast<std::int32_t>(job.state));
+    small[1].push_back(static_cast<std::int32_t>(job.error));
+    small[2].push_back(job.exit_code);
+    bytes[0].emplace_back(job.message);
+    bytes[1].emplace_back(job.shown);
+    bytes[2].push_back(unless_shown(job.out, job));
+    bytes[3].push_back(unless_shown(job.err, job));
+  }
+  Params params;
+  for (const auto& column : big) params.add(column);
+  for (const auto& column : small) params.add_int4s(column);
+  for (const auto& column : bytes) params.add_bytes(column);
+  unit.add(days_->tasks(day).add_results, std::move(params));
+}
+
+void TaskGroup::add_finished(Unit& unit, std::int32_t day,
+                             const std::vector<const WriteBatch::Finished*>& all) {
+  std::vector<std::int64_t> task, at;
+  for (const auto* finished : all) {
+    task.push_back(finished->task);
+    at.push_back(finished->at_ms);
+  }
+  Params params;
+  params.add(task).add(at).add(static_cast<std::int64_t>(task.size()));
+  unit.add(days_->tasks(day).finish, std::move(params));
+  Params closed;
+  closed.add(task);
+  unit.add(kRemoveOpen, std::move(closed));
+  Params begun;
+  begun.add(task);
+  unit.add(kRemoveBegunOf, std::move(begun));
+}
+
+void TaskGroup::failed() {
+  for (const std::int64_t task : opened_) days_->close(task);
+}
+
+void TaskGroup::committed() {
+  for (const auto& [day, all] : by_day_)
+    for (const auto* finished : all.finished) days_->close(finished->task);
+}
+
+void add_delete_old(Unit& unit, std::int64_t epoch, const Retention& retention, std::int32_t today) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+  Params params;
+  params.add(epoch).add(retention.finished_before_ms);
+  params.add(static_cast<std::int64_t>(std::min(retention.max_jobs, kMost)));
+  params.add(retention.audit_before_ms).add_int4(today);
+  unit.add(kDeleteOld, std::move(params));
+}
+
+}  // namespace drover::store::postgres

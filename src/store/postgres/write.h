@@ -1,0 +1,56 @@
+// What is queued for the writer, and what a group of it becomes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/result.h"
+#include "store/postgres/task_writes.h"
+#include "store/postgres/unit.h"
+
+namespace drover::store::postgres {
+
+struct WriteSize {
+  std::size_t rows = 0;
+  std::size_t bytes = 0;  // of what is large: output, commands and targets
+};
+
+// What a group of writes is made into: one unit, which the writer begins and ends.
+struct Group {
+  explicit Group(Days* days) : tasks(days) {}
+
+  std::int64_t epoch = 0;
+  Unit unit;
+  TaskGroup tasks;  // goes into the unit when all writes are in it
+};
+
+// How a write comes to know what it has done.
+struct Answer {
+  std::span<const Rows> rows;           // of its own commands, or of read_again()'s
+  std::optional<std::int64_t> settled;  // what it kept by drover.answer(); its commands' rows are lost then
+};
+
+// One write, all or none.
+class Write {
+ public:
+  virtual ~Write() = default;
+
+  virtual WriteSize size() const = 0;
+
+  // May be called again after a group that failed. A write that is refused for its own sake adds nothing,
+  // keeps the reason for finish() and harms nobody.
+  virtual void add_to(Group& group) = 0;
+
+  // Whether it is a unit of its own.
+  virtual bool alone() const { return false; }
+  // Whether its (only) command keeps its answer by drover.answer().
+  virtual bool keeps_answer() const { return false; }
+  // Commands whose rows are the answer, for when it was committed and the answer got lost.
+  virtual void read_again(Unit&) const {}
+
+  // Calls who waits, once. `committed`: durable, or why not.
+  virtual void finish(const Result<>& committed, const Answer& answer) = 0;
+};
+
+}  // namespace drover::store::postgres
