@@ -220,9 +220,9 @@ class Server:
                     return int(line.split()[1])
         raise AssertionError("no VmRSS")
 
-    def cli(self, *arguments, **options):
-        """`drover ...` as the server's own user."""
-        return cli(*arguments, environment=environment(DROVER_DATA_DIR=self.data), **options)
+    def cli(self, *arguments, more=None, **options):
+        """`drover ...` as the server's own user; `more` of the environment."""
+        return cli(*arguments, environment=environment(DROVER_DATA_DIR=self.data, **(more or {})), **options)
 
     def token(self, project="default", role="admin", expires="1h"):
         return json.loads(self.cli("tokens", "create", "--project", project, "--role", role, "--expires", expires,

@@ -209,6 +209,12 @@ void tell(const BackupOptions& options, const std::string& destination, const st
 int back_up(const BackupOptions& options) {
   const Result<LoadedConfig> loaded = load_local_config(options.local.config, options.local.data_dir);
   if (!loaded) return show_error(loaded.error());
+  if (loaded->config.on_postgres()) {
+    return show_error({make_error_code(Errc::kUsage),
+                       "tasks are kept in " + loaded->config.shown_store() +
+                           ": copy that database with pg_dump or pg_basebackup, and these beside it: " +
+                           loaded->config.master_key() + ", " + loaded->config.adb.key});
+  }
   std::error_code error;
   const std::string destination = fs::weakly_canonical(fs::absolute(options.destination), error).string();
   if (error) return show_error({make_error_code(Errc::kUsage), options.destination + ": " + error.message()});

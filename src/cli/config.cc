@@ -36,7 +36,10 @@ std::string unknown_key(std::string_view name) {
 }
 
 std::string broken_rule(const Setting& setting, std::string_view shown) {
-  return std::string(setting.name) + ": must be " + rule_of(setting) + ", not " + std::string(shown);
+  std::string text = std::string(setting.name) + ": must be " + rule_of(setting);
+  // What was meant for an address may have a password in it.
+  if (!setting.store) text.append(", not ").append(shown);
+  return text;
 }
 
 // Reads one file's tables into a Config, and keeps what is wrong with it by line.
@@ -197,6 +200,25 @@ void check_transport(const Config::Http& http, LoadedConfig& into, std::string& 
 }
 
 }  // namespace
+
+// postgresql://USER:PASSWORD@HOST/DATABASE?password=PASSWORD, of which either may be left out.
+std::string Config::shown_store() const {
+  const std::size_t scheme = store.find("://");
+  if (scheme == std::string::npos) return store;
+  std::string shown = store;
+  for (std::size_t at = shown.find('?'); at != std::string::npos; at = shown.find('&', at + 1)) {
+    constexpr std::string_view kName = "password=";
+    if (shown.compare(at + 1, kName.size(), kName) != 0) continue;
+    const std::size_t from = at + 1 + kName.size();
+    shown.replace(from, std::min(shown.find('&', from), shown.size()) - from, "***");
+  }
+  const std::size_t from = scheme + 3;
+  const std::size_t end = std::min(shown.find_first_of("/?", from), shown.size());
+  const std::size_t at = shown.rfind('@', end);
+  const std::size_t colon = shown.find(':', from);
+  if (at != std::string::npos && at > from && colon < at) shown.replace(colon + 1, at - colon - 1, "***");
+  return shown;
+}
 
 std::vector<ConfigKey> config_keys() {
   std::vector<ConfigKey> keys;

@@ -17,6 +17,8 @@ namespace drover::cli {
 // Numbers are checked against the table's range when read.
 struct Config {
   std::string data_dir;  // never empty after load_config
+  // "sqlite": a file in data_dir. Else the address of a PostgreSQL database, postgresql://...
+  std::string store = "sqlite";
 
   struct Http {
     std::string address = "127.0.0.1";
@@ -69,6 +71,9 @@ struct Config {
     std::string format = "text";
   } log;
 
+  bool on_postgres() const { return store != "sqlite"; }
+  // Where tasks are kept, for people: without a password that stands in the address.
+  std::string shown_store() const;
   std::string master_key() const { return data_dir + "/masterkey"; }
   std::string database() const { return data_dir + "/drover.db"; }
   std::string socket() const { return data_dir + "/drover.sock"; }

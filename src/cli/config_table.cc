@@ -17,6 +17,10 @@ constexpr std::int64_t kTebi = std::int64_t{1} << 40;
 constexpr std::array kSettings{
     Setting{"data_dir", "folder of the database, the keys and the socket (made with mode 0700)",
             [](Config& c) -> Slot { return &c.data_dir; }},
+    Setting{.name = "store",
+            .help = "where tasks are kept: sqlite (a file in data_dir), or postgresql://USER@HOST/DATABASE",
+            .slot = [](Config& c) -> Slot { return &c.store; },
+            .store = true},
     Setting{"drain_timeout_s", "seconds that running jobs may take to end when the server stops",
             [](Config& c) -> Slot { return &c.drain_timeout_s; }, 0, 86'400},
     Setting{.name = "http.address",
@@ -110,10 +114,15 @@ bool is_ip_address(const std::string& text) {
          ::inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1;
 }
 
+bool is_store(const std::string& text) {
+  return text == "sqlite" || text.starts_with("postgresql://") || text.starts_with("postgres://");
+}
+
 bool obeys(const Setting& setting, const std::string& text) {
   if (text.find('\0') != std::string::npos) return false;
   if (text.empty()) return setting.may_be_empty;
   if (setting.ip_address) return is_ip_address(text);
+  if (setting.store) return is_store(text);
   if (setting.choices.empty()) return true;
   const std::vector<std::string_view> words = words_of(setting.choices);
   return std::find(words.begin(), words.end(), text) != words.end();
@@ -173,6 +182,7 @@ std::string rule_of(const Setting& setting) {
     return "a whole number from " + std::to_string(setting.min) + " to " + std::to_string(setting.max);
   }
   if (setting.ip_address) return "an IPv4 or IPv6 address";
+  if (setting.store) return "\"sqlite\" or an address postgresql://USER@HOST/DATABASE";
   if (setting.choices.empty()) return setting.may_be_empty ? "a text" : "a text that is not empty";
   std::string rule = "one of";
   for (const std::string_view word : words_of(setting.choices)) rule.append(" \"").append(word).append("\"");
@@ -217,7 +227,7 @@ std::string value_text(const Setting& setting, const Config& config) {
   const Slot slot = setting.slot(copy);
   if (auto* const* flag = std::get_if<bool*>(&slot)) return **flag ? "true" : "false";
   if (auto* const* number = std::get_if<std::int64_t*>(&slot)) return std::to_string(**number);
-  return "\"" + json_escape(*std::get<std::string*>(slot)) + "\"";
+  return "\"" + json_escape(setting.store ? config.shown_store() : *std::get<std::string*>(slot)) + "\"";
 }
 
 std::string env_name(std::string_view name) {

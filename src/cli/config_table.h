@@ -21,6 +21,7 @@ struct Setting {
   std::int64_t max = 0;
   std::string_view choices = {};  // of texts: "text json"; empty: any
   bool ip_address = false;        // of texts
+  bool store = false;             // likewise: where tasks are kept
   bool may_be_empty = false;      // of texts
 };
 

@@ -56,6 +56,7 @@ TEST_F(ConfigTest, DefaultsStandWithoutAnySource) {
 
 TEST_F(ConfigTest, EveryKeyCanBeSetInTheFile) {
   write(R"(data_dir = "/srv/drover"
+store = "postgresql://db.example/drover"
 drain_timeout_s = 5
 http = { address = "::1", port = 0, threads = 2, access_log = false, max_connections = 3, memory = 2097152, )"
         R"(tls_certificate = "/srv/c", tls_key = "/srv/k", tls_client_ca = "/srv/a", allow_plaintext = true }
@@ -84,6 +85,7 @@ user_rate = 0
   const Result<LoadedConfig> loaded = load_config(sources_);
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(loaded->config.data_dir, "/srv/drover");
+  EXPECT_EQ(loaded->config.store, "postgresql://db.example/drover");
   EXPECT_EQ(loaded->config.drain_timeout_s, 5);
   EXPECT_EQ(loaded->config.http.address, "::1");
   EXPECT_EQ(loaded->config.http.port, 0);
@@ -112,7 +114,7 @@ user_rate = 0
   EXPECT_EQ(loaded->config.limits.project_rate, 5);
   EXPECT_EQ(loaded->config.limits.user_rate, 0);
   EXPECT_EQ(loaded->origins.size(), config_keys().size());
-  EXPECT_EQ(loaded->origins.at("jobs.max_queued"), sources_.file + ":8");
+  EXPECT_EQ(loaded->origins.at("jobs.max_queued"), sources_.file + ":9");
 }
 
 TEST_F(ConfigTest, UnknownKeysAreNamedWithTheirLineAndTheLikeliestName) {
@@ -265,6 +267,34 @@ TEST_F(ConfigTest, WhatIsPrintedCanBeReadAgain) {
   const Result<LoadedConfig> again = load_config(sources_);
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(show_config_json(*again), show_config_json(*first));
+}
+
+TEST_F(ConfigTest, ThePasswordOfAStoreIsNotShown) {
+  const auto shown = [this](const std::string& store) {
+    sources_.flags = {{"store", store}};
+    const Result<LoadedConfig> loaded = load_config(sources_);
+    EXPECT_TRUE(loaded);
+    EXPECT_EQ(loaded->config.store, store);
+    EXPECT_THAT(show_config(*loaded), Not(HasSubstr("secret")));
+    EXPECT_THAT(show_config_json(*loaded), Not(HasSubstr("secret")));
+    return loaded->config.shown_store();
+  };
+  EXPECT_EQ(shown("sqlite"), "sqlite");
+  EXPECT_EQ(shown("postgresql://h/d"), "postgresql://h/d");
+  EXPECT_EQ(shown("postgresql://ann@h:5432/d"), "postgresql://ann@h:5432/d");
+  EXPECT_EQ(shown("postgresql://ann:secret@h:5432/d"), "postgresql://ann:***@h:5432/d");
+  EXPECT_EQ(shown("postgresql://ann:se@secret@h/d"), "postgresql://ann:***@h/d");
+  EXPECT_EQ(shown("postgres://:secret@h1:1,h2:2"), "postgres://:***@h1:1,h2:2");
+  EXPECT_EQ(shown("postgresql://h/d?a=b&password=secret"), "postgresql://h/d?a=b&password=***");
+  EXPECT_EQ(shown("postgresql://h/d?password=secret&a=b"), "postgresql://h/d?password=***&a=b");
+}
+
+TEST_F(ConfigTest, AStoreThatIsNoneIsRefusedWithoutBeingShown) {
+  sources_.flags = {{"store", "host=h password=secret"}};
+  const Result<LoadedConfig> loaded = load_config(sources_);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().message,
+            "--store: store: must be \"sqlite\" or an address postgresql://USER@HOST/DATABASE");
 }
 
 // The example beside the sources must hold every key at its default.

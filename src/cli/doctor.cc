@@ -9,6 +9,7 @@
 #include "cli/local_config.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
+#include "store/postgres/postgres_check.h"
 #include "store/sqlite/sqlite_check.h"
 
 namespace drover::cli {
@@ -118,7 +119,10 @@ int examine(const DoctorOptions& options) {
   report.add(check_key(config));
   if (config.http.tls()) report.add(check_certificate(config));
   store::CheckReport database =
-      store::check_sqlite({.path = config.database(), .full = options.full, .now_ms = Clock().unix_ms()});
+      config.on_postgres()
+          ? store::check_postgres(config.store, config.shown_store())
+          : store::check_sqlite(
+                {.path = config.database(), .full = options.full, .now_ms = Clock().unix_ms()});
   report.add(std::move(database.findings));
   report.add(check_master_key(config, database));
   report.add(check_descriptors(config, database));

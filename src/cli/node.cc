@@ -2,8 +2,10 @@
 
 #include <prometheus/registry.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <future>
 #include <utility>
@@ -19,6 +21,7 @@
 #include "identity/identity.h"
 #include "store/check.h"
 #include "store/errc.h"
+#include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_store.h"
 #include "task/engine.h"
 #include "task/retention.h"
@@ -37,8 +40,24 @@ std::size_t connections_for(const Config& config, std::size_t descriptors) {
   return std::min(wanted, descriptors > kOtherDescriptors ? descriptors - kOtherDescriptors : 0);
 }
 
+// What to do about a PostgreSQL database that cannot be used.
+Failure with_postgres_advice(const Error& error, const Config& config) {
+  std::string text = error.message + "; store " + config.shown_store();
+  if (error.code == store::Errc::kLocked) {
+    text += "\nOne server at a time serves from a database: stop the other, or name another database.";
+  } else if (error.code == store::Errc::kTooNew) {
+    text += "\nUse that later version of Drover, or another database.";
+  } else if (error.code == store::Errc::kUnavailable) {
+    text +=
+        "\nSee whether `psql` connects to the same address from here. The password comes from PGPASSWORD,"
+        " ~/.pgpass or the file that ?passfile=FILE in the address names.";
+  }
+  return Failure(Error{error.code, std::move(text)});
+}
+
 // What to do about a database that cannot be opened or read.
 Failure with_advice(const Error& error, const Config& config) {
+  if (config.on_postgres()) return with_postgres_advice(error, config);
   std::string text = error.message;
   // People need to know which file.
   if (text.find(config.database()) == std::string::npos) text += "; database " + config.database();
@@ -54,6 +73,12 @@ Failure with_advice(const Error& error, const Config& config) {
     text += "\nThis says what is wrong with the folder:\n  drover doctor --data-dir " + config.data_dir;
   }
   return Failure(Error{error.code, std::move(text)});
+}
+
+// What other servers are told of this one.
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
 }
 
 class NodeImpl final : public Node {
@@ -79,6 +104,8 @@ class NodeImpl final : public Node {
   const std::optional<identity::FirstAdministrator>& first_administrator() const override {
     return administrator_;
   }
+
+  bool lost() const override { return lost_; }
 
   void drain(std::function<void()> done) override {
     draining_ = true;
@@ -111,7 +138,11 @@ class NodeImpl final : public Node {
   }
 
   Result<> open_store() {
-    Result<std::unique_ptr<store::Store>> store = store::open_sqlite({config_.database()}, registry_);
+    Result<std::unique_ptr<store::Store>> store =
+        config_.on_postgres() ? store::open_postgres({config_.store, host_name(), config_.data_dir + "/node",
+                                                      [this] { lost_ = true; }},
+                                                     clock_, registry_)
+                              : store::open_sqlite({config_.database()}, registry_);
     if (!store) return with_advice(store.error(), config_);
     store_ = *std::move(store);
     return {};
@@ -273,6 +304,7 @@ class NodeImpl final : public Node {
   std::size_t phones_ = 0;
   std::size_t instances_ = 0;
   std::atomic<bool> draining_{false};
+  std::atomic<bool> lost_{false};
   bool stopped_ = false;
   std::optional<identity::FirstAdministrator> administrator_;
   prometheus::Registry registry_;

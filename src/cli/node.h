@@ -32,6 +32,9 @@ class Node {
   // shown and not kept.
   virtual const std::optional<identity::FirstAdministrator>& first_administrator() const = 0;
 
+  // Any thread: another server has taken over the database. This one can do nothing any more but stop.
+  virtual bool lost() const = 0;
+
   // Takes no more tasks and begins no more jobs; /readyz answers 503. `done` comes from another thread, when
   // the last running job has ended.
   virtual void drain(std::function<void()> done) = 0;

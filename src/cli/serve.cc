@@ -65,9 +65,9 @@ void tell_ready(const ServeOptions& options, const Config& config, const Node& n
   if (options.ready_fd > STDERR_FILENO) ::close(options.ready_fd);
 }
 
-// Until a signal comes.
-void run(StopSignals& signals) {
-  while (signals.count() == 0) {
+// Until a signal comes, or the node has lost its database to another.
+void run(const Node& node, StopSignals& signals) {
+  while (signals.count() == 0 && !node.lost()) {
     signals.wait(kLogPause);
     flush_log();
   }
@@ -113,7 +113,15 @@ int serve_until_stopped(const ServeOptions& options, const LoadedConfig& loaded)
   }
   spdlog::info("serving {} and {}", url_of(config, (*node)->port()), config.socket());
   tell_ready(options, config, **node);
-  run(signals);
+  run(**node, signals);
+  if ((*node)->lost()) {
+    (*node)->stop();
+    flush_log();
+    return show_error({make_error_code(Errc::kRefused),
+                       "another server has taken over " + config.shown_store() +
+                           ", because this one did not renew its lease for 5 s: what ran here ends there as"
+                           " interrupted"});
+  }
   drain(**node, signals, Seconds(config.drain_timeout_s));
   spdlog::info("stopped");
   return kExitOk;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr Millis kDay{24 * 3'600'000};
 
-class RetentionLoopTest : public store::StoreTest {
+class RetentionLoopTest : public store::SqliteTest {
  protected:
   // As a node ends: a step may be under way.
   void TearDown() override {

@@ -1,0 +1,130 @@
+"""A PostgreSQL server of the tests' own: Debian's programs, a folder that goes when the test ends, a port nobody uses."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+from harness import PATIENCE, until
+
+
+def programs():
+    """The folder of initdb, postgres and the others."""
+    base = "/usr/lib/postgresql"
+    versions = sorted((version for version in os.listdir(base) if version.isdigit()), key=int) \
+        if os.path.isdir(base) else []
+    for version in reversed(versions):
+        if os.path.exists(os.path.join(base, version, "bin", "initdb")):
+            return os.path.join(base, version, "bin")
+    raise AssertionError("PostgreSQL's programs are not installed: run scripts/install-packages test")
+
+
+class Postgres:
+    """A server that is running, until closed. PostgreSQL refuses to be run by root, so root's tests run it as the user
+    that Debian's package has made."""
+
+    SETTINGS = ("listen_addresses=127.0.0.1", "max_connections=100", "shared_buffers=64MB", "log_min_messages=warning",
+                "autovacuum_naptime=1s")
+
+    def __init__(self, *settings):
+        self.folder = tempfile.mkdtemp(prefix="drover-pg-")
+        self.data = os.path.join(self.folder, "data")
+        self.log_path = os.path.join(self.folder, "postgres.log")
+        self.settings = self.SETTINGS + settings
+        self.user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+        self.process = None
+        try:
+            if self.user:
+                os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
+            self.run("initdb", "-D", self.data, "-U", "drover", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, program, *arguments, stdin=None):
+        done = subprocess.run([os.path.join(programs(), program), *arguments], capture_output=True, text=True,
+                              input=stdin, cwd=self.folder, **self.as_user())
+        if done.returncode != 0:
+            raise AssertionError("%s ended with %d: %s" % (program, done.returncode, done.stderr[-2000:]))
+        return done.stdout
+
+    def as_user(self):
+        return dict(user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[]) if self.user else {}
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [os.path.join(programs(), "postgres"), "-D", self.data, "-p", str(self.port), "-k", self.folder,
+                 *(part for setting in self.settings for part in ("-c", setting))],
+                stdout=log, stderr=log, cwd=self.folder, **self.as_user())
+        until(self.ready, "PostgreSQL takes connections")
+
+    def ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError("postgres ended: " + self.log()[-2000:])
+        return subprocess.run([os.path.join(programs(), "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)],
+                              check=False).returncode == 0
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def url(self, database="postgres"):
+        return "postgresql://drover@127.0.0.1:%d/%s" % (self.port, database)
+
+    def sql(self, text, database="postgres"):
+        """The answer as psql prints it, without decoration."""
+        return self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", text)
+
+    def make_database(self, name):
+        self.sql("CREATE DATABASE %s" % name)
+        return self.url(name)
+
+    # Breaking it.
+
+    def stop(self):
+        """As an administrator stops it: clients are cut off."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(PATIENCE)
+
+    def everybody(self, number):
+        """The server's processes, each of which is a session of its own. The first of them first, so that it cannot
+        mend what happens to the others."""
+        with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)) as children:
+            pids = [self.process.pid, *map(int, children.read().split())]
+        for pid in pids:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+
+    def kill(self):
+        """All of it at once, as when its machine goes down."""
+        self.everybody(signal.SIGKILL)
+        self.process.wait(PATIENCE)
+        pid_file = os.path.join(self.data, "postmaster.pid")
+        if os.path.exists(pid_file):
+            os.unlink(pid_file)
+
+    def pause(self):
+        self.everybody(signal.SIGSTOP)
+
+    def resume(self):
+        self.everybody(signal.SIGCONT)
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.resume()
+            self.process.send_signal(signal.SIGQUIT)
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)

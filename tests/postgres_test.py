@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""Tasks kept in PostgreSQL: the server is killed, the database is stopped, killed and cut off, and nothing is lost or
+begun twice."""
+
+import os
+import shutil
+import threading
+import time
+import unittest
+
+from crash import Rounds
+from harness import (PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, instance, temp_folder, until)
+from postgres import Postgres
+
+ROUNDS = 30 if PATIENCE_FACTOR <= 1 else 8
+
+
+class OnPostgres(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.postgres = Postgres()
+        cls.addClassCleanup(cls.postgres.close)
+        cls.databases = 0
+
+    def database(self):
+        type(self).databases += 1
+        return self.postgres.make_database("drover_%d" % self.databases)
+
+    def start(self, phones, *serve):
+        folder = temp_folder(self)
+        simulator = Simulator(folder, phones)
+        self.addCleanup(simulator.close)
+        server = Server(folder, *serve, settings={"DROVER_STORE": self.database()})
+        self.addCleanup(server.close)
+        server.adopt(simulator)
+        return simulator, server
+
+
+class Works(OnPostgres):
+    def test_a_command_runs_and_its_answer_stays(self):
+        _, server = self.start(3)
+        token = server.token()
+        with Client(server, token) as client:
+            task = client.run("echo kept", [instance(0), instance(1), "nobody"])
+            states = [(job["state"], job["shown"]) for job in client.wait_task(task)]
+            self.assertEqual(states[:2], [("succeeded", "kept\n")] * 2)
+            self.assertEqual(states[2][0], "failed")
+        self.assertEqual(server.stop(), 0)
+        self.assertFalse(os.path.exists(os.path.join(server.data, "drover.db")))
+        begin = time.monotonic()
+        server.start()
+        self.assertLess(time.monotonic() - begin, 4 * PATIENCE_FACTOR, "a start after a stop waits for nobody")
+        with Client(server, token) as client:
+            again = client.jobs(task)
+            self.assertEqual([(job["state"], job["shown"]) for job in again], states)
+            self.assertEqual(client.get("/api/v1/tasks").json["tasks"][0]["task_id"], task)
+        server.cli("users", "list")
+        self.assertIn("drover:token:create", server.cli("audit").stdout)
+
+    def test_a_copy_runs_nothing_again(self):
+        sim, server = self.start(1)
+        token = server.token()
+        with Client(server, token) as client:
+            server.cli("instances", "add", "nowhere", "adb://127.9.9.9:9")
+            done = client.run("echo done", [instance(0)])
+            client.wait_task(done)
+            waiting = client.run("echo waiting", ["nowhere", instance(0)])
+            until(lambda: client.jobs(waiting)[1]["state"] == "succeeded", "half of it has ended")
+        original = server.settings["DROVER_STORE"]
+        dump = self.postgres.run("pg_dump", "-n", "drover", original)
+        self.assertEqual(server.stop(), 0)
+        server.settings["DROVER_STORE"] = self.database()
+        self.postgres.run("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", server.settings["DROVER_STORE"],
+                          "-f", "-", stdin=dump)
+        # As docs/operations.md has it.
+        self.postgres.sql("INSERT INTO drover.begun SELECT seq * 1048576 + i, (extract(epoch FROM now()) * 1000)::bigint"
+                          " FROM drover.open_task, generate_series(0, jobs - 1) AS i ON CONFLICT DO NOTHING",
+                          server.settings["DROVER_STORE"].rsplit("/", 1)[1])
+        server.start()
+        with Client(server, token) as client:
+            lost, ended = client.wait_task(waiting)
+            self.assertEqual((lost["state"], lost["error_code"]), ("lost", "DROVER.JOB.INTERRUPTED"))
+            self.assertEqual((ended["state"], ended["shown"]), ("succeeded", "waiting\n"))
+            self.assertEqual([job["shown"] for job in client.jobs(done)], ["done\n"])
+        self.assertEqual(sum("echo waiting" in command for _, _, command in sim.begun()), 1)
+
+    def test_doctor_looks_at_it(self):
+        _, server = self.start(2)
+        report = server.cli("doctor", expect=0, more={"DROVER_STORE": server.settings["DROVER_STORE"]}).stdout
+        self.assertRegex(report, "PostgreSQL 1[0-9]")
+        self.assertIn("2 instances", report)
+        self.assertIn("running on", report)
+        self.assertEqual(server.stop(), 0)
+        away = server.cli("doctor", expect=1, more={"DROVER_STORE": "postgresql://ann:secret@127.0.0.1:1/d"}).stdout
+        self.assertNotIn("secret", away)
+        self.assertIn("psql", away)
+        refused = server.cli("backup", os.path.join(server.folder, "copy"), expect=2,
+                             more={"DROVER_STORE": server.settings["DROVER_STORE"]})
+        self.assertIn("pg_dump", refused.stderr)
+
+    def test_a_password_is_not_shown(self):
+        shown = cli("serve", "--print-config", "--store", "postgresql://ann:secret@db.example/d?password=secret&x=1",
+                    environment=environment()).stdout
+        self.assertNotIn("secret", shown)
+        self.assertIn("postgresql://ann:***@db.example/d?password=***&x=1", shown)
+        folder = temp_folder(self)
+        refused = cli("serve", "--data-dir", folder, "--http-port", "0", "--store",
+                      "postgresql://ann:secret@127.0.0.1:1/d", environment=environment(), expect=2)
+        self.assertNotIn("secret", refused.stdout + refused.stderr)
+        self.assertIn("127.0.0.1:1", refused.stderr)
+
+    def test_a_second_server_is_refused(self):
+        _, server = self.start(1)
+        folder = temp_folder(self)
+        second = cli("serve", "--data-dir", folder, "--http-port", "0", "--store", server.settings["DROVER_STORE"],
+                     environment=environment(), expect=2)
+        self.assertRegex(second.stderr, "(?i)another|one server")
+        self.assertEqual(server.cli("run", "--all", "--", "true").returncode, 0)
+
+
+class Breaks(OnPostgres):
+    """One database server each, since it is broken."""
+
+    def setUp(self):
+        self.own = Postgres()
+        self.addCleanup(self.own.close)
+
+    def database(self):
+        return self.own.make_database("drover")
+
+    def refused(self, client):
+        """Whether a task is refused as it should be while the database is away."""
+        answer = client.post("/v1/instances/async-command", {"command": "echo refused", "instance_ids": [instance(0)]})
+        if answer.status == 200:
+            return False
+        self.assertEqual((answer.status, answer.json["error_code"]), (503, "KOOPHONE.API.9999"))
+        self.assertGreater(int(answer.headers["Retry-After"]), 0)
+        return True
+
+    def away_and_back(self, leave, come_back, seconds):
+        """A command runs while the database is away: its end is stored when it is back."""
+        sim, server = self.start(2)
+        token = server.token()
+        with Client(server, token) as client:
+            kept = client.run("echo before", [instance(0)])
+            client.wait_task(kept)
+            running = client.run("sleep 1; echo running", [instance(0)])
+            queued = client.run("echo queued", [instance(0)])
+            until(lambda: any("echo running" in command for _, _, command in sim.begun()), "it runs")
+            leave()
+            until(lambda: self.refused(client), "tasks are refused")
+            time.sleep(seconds)
+            come_back()
+            job, = client.wait_task(running)
+            self.assertEqual((job["state"], job["shown"]), ("succeeded", "running\n"))
+            job, = client.wait_task(queued)
+            self.assertEqual((job["state"], job["shown"]), ("succeeded", "queued\n"))
+            until(lambda: not self.refused(client), "tasks are taken again")
+            self.assertEqual([job["shown"] for job in client.jobs(kept)], ["before\n"])
+        begun = [command for _, _, command in sim.begun()]
+        self.assertEqual([sum(text in command for command in begun) for text in ("echo running", "echo queued")], [1, 1])
+
+    def test_a_restart(self):
+        self.away_and_back(self.own.stop, self.own.start, 2)
+
+    def test_a_crash(self):
+        self.away_and_back(self.own.kill, self.own.start, 8)
+
+
+    def test_a_silence(self):
+        """Nobody answers, and no connection breaks: what was sent meanwhile is stored once, or said to be refused."""
+        sim, server = self.start(1)
+        token = server.token()
+        with Client(server, token) as client:
+            running = client.run("sleep 1; echo running", [instance(0)])
+            until(lambda: any("echo running" in command for _, _, command in sim.begun()), "it runs")
+            self.own.pause()
+            answers = []
+            sender = threading.Thread(target=lambda: answers.append(self.send(server, token, "echo doubtful")))
+            sender.start()
+            time.sleep(8)  # longer than a lease
+            self.own.resume()
+            sender.join()
+            job, = client.wait_task(running)
+            self.assertEqual((job["state"], job["shown"]), ("succeeded", "running\n"))
+            until(lambda: not self.refused(client), "tasks are taken")
+            tasks = [task for task in client.get("/api/v1/tasks?limit=1000").json["tasks"]
+                     if task["command"] == "echo doubtful"]
+            self.assertEqual(len(tasks), 1 if answers[0].status == 200 else 0, answers)
+            for task in tasks:
+                self.assertEqual([job["state"] for job in client.wait_task(task["task_id"])], ["succeeded"])
+
+    def send(self, server, token, command):
+        with Client(server, token) as client:
+            return client.post("/v1/instances/async-command", {"command": command, "instance_ids": [instance(0)]})
+
+
+class WithDatabase(Rounds):
+    """The database is killed before the server is, in half of the rounds, and comes back before or after it."""
+
+    def __init__(self, postgres, *arguments, **options):
+        self.postgres = postgres
+        self.rng = None  # while a server that was ready is at work: one that starts needs its database
+        super().__init__(*arguments, **options)
+
+    def load(self, rng, style):
+        self.rng = rng
+        super().load(rng, style)
+
+    def kill(self, why):
+        rng, self.rng = self.rng, None
+        if rng is None or rng.random() < 0.5:
+            return super().kill(why)
+        self.postgres.kill()
+        time.sleep(rng.uniform(0, 0.5))
+        if rng.random() < 0.5:
+            self.postgres.start()
+            time.sleep(rng.uniform(0, 1))
+        super().kill("the database was killed, and " + why)
+        if self.postgres.process.poll() is not None:
+            self.postgres.start()
+
+
+class Crash(OnPostgres):
+    def test_no_kill_breaks_a_promise(self):
+        self.survives(ROUNDS, lambda *arguments, **options: Rounds(*arguments, **options))
+
+    def test_no_kill_of_the_database_does(self):
+        self.survives(ROUNDS // 2, lambda *arguments, **options: WithDatabase(self.postgres, *arguments, **options))
+
+    def survives(self, count, make):
+        seed = os.environ.get("DROVER_SEED") or int.from_bytes(os.urandom(4), "big")
+        print("seed %s" % seed, flush=True)
+        rounds = make(temp_folder(self), seed, settings={"DROVER_STORE": self.database()})
+        self.addCleanup(rounds.close)
+        violations = rounds.run(count)
+        summary = rounds.summary()
+        print(" ".join("%s=%s" % item for item in summary.items()))
+        if violations:
+            kept = rounds.folder.rstrip("/") + "-kept"
+            shutil.copytree(rounds.folder, kept, ignore=lambda _, names: [n for n in names if n.endswith(".sock")])
+            self.fail("seed %s, everything is kept in %s:\n%s" %
+                      (seed, kept, "\n".join("%s: %s" % violation for violation in violations[:10])))
+        self.assertGreater(summary["interrupted"], count / 2)
+        self.assertGreater(summary["tasks"], count)
+
+
+if __name__ == "__main__":
+    unittest.main()
