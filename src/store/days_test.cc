@@ -53,7 +53,8 @@ TEST_P(DaysTest, TasksAreReadAndListedAcrossThem) {
   EXPECT_THAT(listed(), ElementsAre(6, 5, 4, 3, 2, 1));
   EXPECT_THAT(listed(5, 3), ElementsAre(4, 3, 2));
   EXPECT_THAT(listed(2, 3), ElementsAre(1));
-  for (const auto& summary : list_tasks(store(), 1).value()) {
+  const auto summaries = list_tasks(store(), 1).value();
+  for (const auto& summary : summaries) {
     EXPECT_EQ(summary.succeeded, 2u);
     EXPECT_EQ(summary.task.finished_ms, summary.task.created_ms + 1'000);
   }
@@ -177,7 +178,8 @@ TEST_P(DaysTest, AuditLogIsInTheOrderOfItsWrites) {
   };
   const auto subjects = [this](const AuditQuery& query) {
     std::vector<std::string> all;
-    for (const AuditEntry& entry : read_audit(store(), query).value()) all.push_back(entry.subject);
+    const auto entries = read_audit(store(), query).value();
+    for (const AuditEntry& entry : entries) all.push_back(entry.subject);
     return all;
   };
   add("a2", 2);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <libpq-fe.h>
+#include <spdlog/spdlog.h>
 
 #include <atomic>
 #include <chrono>
@@ -100,6 +101,9 @@ class TestServer {
 
   TestServer() : TestServer(Options{}) {}
   explicit TestServer(Options options) : options_(std::move(options)), user_(ServerUser::pick()) {
+    // Connections log on threads of their own. The thread sanitizer does not see that spdlog, which is not
+    // built with it, makes what all of them share but once; so that is made here.
+    (void)spdlog::default_logger_raw();
     const std::string bin = bin_folder();
     postgres_ = bin + "/postgres";
     make_folder();
