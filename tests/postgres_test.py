@@ -166,6 +166,24 @@ class Breaks(OnPostgres):
     def test_a_crash(self):
         self.away_and_back(self.own.kill, self.own.start, 8)
 
+    def test_a_crash_before_the_answer(self):
+        """Whether the task is stored nobody can know: who asked hears so soon, and not when the database is back."""
+        _, server = self.start(1)
+        token = server.token()
+        self.own.pause()
+        answers = []
+        sender = threading.Thread(target=lambda: answers.append(self.send(server, token, "echo doubtful")))
+        sender.start()
+        time.sleep(0.5)
+        self.own.kill()
+        sender.join()
+        self.assertEqual((answers[0].status, answers[0].json["error_code"]), (503, "KOOPHONE.API.9999"))
+        self.assertIn("may have been carried out", answers[0].json["error_msg"])
+        self.own.start()
+        with Client(server, token) as client:
+            until(lambda: not self.refused(client), "tasks are taken")
+            for task in client.get("/api/v1/tasks?limit=1000").json["tasks"]:
+                self.assertEqual([job["state"] for job in client.wait_task(task["task_id"])], ["succeeded"])
 
     def test_a_silence(self):
         """Nobody answers, and no connection breaks: what was sent meanwhile is stored once, or said to be refused."""

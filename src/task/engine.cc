@@ -38,6 +38,7 @@ EngineImpl::EngineImpl(Loop& loop, fleet::Fleet& fleet, store::Store& store, Eng
       output_budget_(options.output_memory),
       admission_({options.max_queued_jobs, options.queue_memory},
                  {options.max_queued_jobs_per_project, options.queue_memory / 2}),
+      patience_timer_([this] { give_up_waiting(); }),
       retry_timer_([this] { flush(); }) {
   fleet_.set_events(*this);
 }
@@ -301,7 +302,7 @@ void EngineImpl::drain(std::function<void()> done) {
 }
 
 void EngineImpl::check_drained() {
-  if (!drained_ || running_ > 0 || commits_under_way_ > 0 || !turn_.empty()) return;
+  if (!drained_ || running_ > 0 || !under_way_.empty() || !turn_.empty()) return;
   std::exchange(drained_, nullptr)();
 }
 
@@ -309,6 +310,7 @@ void EngineImpl::stop() {
   stopped_ = true;
   admission_.close();
   retry_timer_.cancel();
+  patience_timer_.cancel();
   for (Lane& lane : lanes_) {
     lane.run.reset();
     lane.phone = nullptr;

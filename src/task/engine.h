@@ -40,6 +40,8 @@ struct EngineOptions {
   // it.
   std::size_t queue_memory = std::size_t{1} << 30;
   std::size_t cache_bytes = std::size_t{256} << 20;  // finished tasks kept in memory
+  // For a commit of the store: then who waits for it is told kNotKnown, whatever becomes of it.
+  Millis answer_patience{10'000};
 };
 
 // A request that has been checked: ids and command are well formed. Instances may be unknown: their jobs
@@ -68,7 +70,7 @@ class Engine {
   virtual Result<> may_accept(std::int64_t project) const = 0;
 
   // Any thread. Answers after the commit that makes the task durable; a refusal for want of room (kQueueFull,
-  // kProjectFull, kDraining) may be told inside the call.
+  // kProjectFull, kDraining) may be told inside the call. kNotKnown: the task may be stored, now or later.
   virtual void accept(NewTask task, Done<LiveTaskPtr> done) = 0;
   // Any thread. The same for every instance that the project has at that moment, in the order of their ids.
   // With none, the task has no jobs and is finished at once.

@@ -4,8 +4,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "task/engine_impl.h"
@@ -45,23 +47,45 @@ void EngineImpl::flush() {
     if (!begin_queue_.empty()) want_flush();
   }
   // While the store fails, an empty batch asks whether it works again.
-  if (turn_.empty() && (healthy() || commits_under_way_ > 0)) return check_drained();
+  if (turn_.empty() && (healthy() || !under_way_.empty())) return check_drained();
 
   // The store hands the batch back on its own thread. The turn travels with it and is moved on at each step:
   // what it refers to may only be let go on our loop.
   auto turn = std::make_shared<Turn>(std::exchange(turn_, {}));
   store::WriteBatch batch = std::exchange(turn->batch, {});
   turn->failures = failures_;
-  ++commits_under_way_;
+  turn->given_at = loop_.clock().steady();
+  under_way_.push_back(turn);
+  if (turn->anybody_waits() && !patience_timer_.armed())
+    loop_.schedule(patience_timer_, options_.answer_patience);
   store_.write(std::move(batch), [this, turn = std::move(turn)](Result<> result,
                                                                 store::WriteBatch written) mutable {
     turn->batch = std::move(written);
-    loop_.post([this, turn = std::move(turn), result = std::move(result)] { on_committed(*turn, result); });
+    loop_.post([this, turn = std::move(turn), result = std::move(result)] { on_committed(turn, result); });
   });
 }
 
-void EngineImpl::on_committed(Turn& turn, const Result<>& result) {
-  --commits_under_way_;
+// Who waits for a commit that does not end hears so. What it holds goes on when the store has answered.
+void EngineImpl::give_up_waiting() {
+  const SteadyTime now = loop_.clock().steady();
+  std::optional<Millis> next;
+  for (const auto& turn : under_way_) {
+    if (!turn->anybody_waits()) continue;
+    const auto left = std::chrono::ceil<Millis>(turn->given_at + options_.answer_patience - now);
+    if (left > Millis::zero()) {
+      next = std::min(next.value_or(left), left);
+      continue;
+    }
+    for (auto& [task, done] : turn->accepted)
+      std::exchange(done, [](const auto&) {})(failure(Errc::kNotKnown));
+    for (const auto& done : std::exchange(turn->told, {})) done(failure(Errc::kNotKnown));
+  }
+  if (next) loop_.schedule(patience_timer_, *next);
+}
+
+void EngineImpl::on_committed(const std::shared_ptr<Turn>& shared, const Result<>& result) {
+  std::erase(under_way_, shared);
+  Turn& turn = *shared;
   if (stopped_) return;
   if (result) {
     if (!healthy_.exchange(true)) spdlog::info("the store works again");

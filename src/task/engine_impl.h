@@ -63,9 +63,10 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
   // engine_commits.cc: what is stored, and what follows from it.
   void want_flush();
   void flush();
-  void on_committed(Turn& turn, const Result<>& result);
+  void on_committed(const std::shared_ptr<Turn>& shared, const Result<>& result);
   void publish(Turn& turn);
   void take_back(Turn& turn);
+  void give_up_waiting();
   void check_drained();
 
   Loop& loop_;
@@ -87,8 +88,9 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
 
   Turn turn_;
   bool flush_wanted_ = false;
-  std::uint32_t commits_under_way_ = 0;
-  std::uint32_t failures_ = 0;  // of commits
+  std::vector<std::shared_ptr<Turn>> under_way_;  // given to the store
+  Timer patience_timer_;                          // armed while somebody waits for these
+  std::uint32_t failures_ = 0;                    // of commits
   Timer retry_timer_;
 
   bool stopped_ = false;

@@ -168,6 +168,27 @@ TEST_F(EngineStoreTest, AFailedAcceptanceHarmsNoneThatIsUnderWayBehindIt) {
   EXPECT_EQ(phones_->begun("echo next"), 1);
 }
 
+// As with a database whose connection broke before its answer: what was asked may be stored later.
+TEST_F(EngineStoreTest, NobodyWaitsForeverForAStoreThatDoesNotAnswer) {
+  EngineOptions options;
+  options.answer_patience = Millis(300);
+  start(2, options);
+  const LiveTaskPtr runs = node_->accept("sleep 0.1; echo runs", {"p0"});
+  ASSERT_TRUE(eventually([&] { return runs->counts().running == 1; }));
+  store_->hold();
+  Accepted stored_later = send(*node_, "echo later", {"p1"});
+  wait_for_writes(1);
+  const auto cancelled = std::make_shared<std::promise<Result<>>>();
+  node_->engine().cancel(kProject, runs->task().id,
+                         [cancelled](Result<> result) { cancelled->set_value(result); });
+  EXPECT_EQ(stored_later.get().error().code, Errc::kNotKnown);
+  EXPECT_EQ(cancelled->get_future().get().error().code, Errc::kNotKnown);
+  store_->release();
+  ASSERT_TRUE(wait_for_end(runs));
+  EXPECT_TRUE(eventually([&] { return phones_->begun("echo later") == 1; }));
+  ASSERT_TRUE(wait_for_end(node_->accept("echo next", {"p1"})));
+}
+
 TEST_F(EngineStoreTest, ATaskAndItsEntryOfTheAuditLogAreStoredTogetherOrNotAtAll) {
   start(2);
   const auto send_audited = [&](const char* actor, std::vector<std::string> targets) {

@@ -25,6 +25,10 @@ class Category final : public std::error_category {
         return "no such task in this project";
       case Errc::kLinkCut:
         return "the instance was removed or got a new address while the command ran";
+      case Errc::kNotKnown:
+        return "the store does not answer, so the request may have been carried out: look at the tasks "
+               "before "
+               "sending it again";
     }
     return "unknown task error";
   }

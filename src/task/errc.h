@@ -13,6 +13,7 @@ enum class Errc {
   kLinkCut,        // a user removed the instance, or gave it a new address, while its command ran
   kProjectFull,    // the project holds as much of the queue as one project may
   kTooLarge,       // the task alone is more than a project may ever hold
+  kNotKnown,       // the store has not answered for long: the request may have been carried out
 };
 
 std::error_code make_error_code(Errc code);

@@ -24,7 +24,9 @@ struct Turn {
 
   std::vector<Engine::Done<>> told;  // after the commit, or why there was none
   std::uint32_t failures = 0;        // so many commits had failed when this was given to the store
+  SteadyTime given_at{};             // to the store
 
+  bool anybody_waits() const { return !accepted.empty() || !told.empty(); }
   bool empty() const { return batch.empty() && told.empty(); }
 
   void accept(const OpenTaskPtr& task, Engine::Done<LiveTaskPtr> done) {

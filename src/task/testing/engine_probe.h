@@ -25,7 +25,7 @@ class EngineProbe {
     expect(inside.metrics_.running.Value() == 0, "drover_jobs_running");
     expect(inside.output_budget_.used() == 0, "output memory");
     expect(inside.begin_queue_.empty(), "turns to begin");
-    expect(inside.turn_.empty() && inside.commits_under_way_ == 0, "something to store");
+    expect(inside.turn_.empty() && inside.under_way_.empty(), "something to store");
     for (const Lane& lane : inside.lanes_) {
       expect(!lane.current, "a lane's current job");
       expect(lane.run == nullptr, "a lane's run");
