@@ -1,13 +1,16 @@
 #include "store/postgres/connection.h"
 
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <deque>
 #include <random>
 #include <utility>
@@ -78,6 +81,7 @@ class Connection::Impl : public std::enable_shared_from_this<Impl> {
   void try_next();
   void look_up();
   void connect();
+  ErrorCode take_socket();
   void poll();
   void set_up();
   void on_set_up(const Wire::Answer& answer);
@@ -99,7 +103,9 @@ class Connection::Impl : public std::enable_shared_from_this<Impl> {
   Loop& loop_;
   const Options options_;
   ConnectionEvents* events_;
-  Descriptor socket_;  // libpq's; it never closes it
+  // Its own name for libpq's socket, which libpq may close at any time, so that somebody else's may then have
+  // the number.
+  Descriptor socket_;
   Resolver resolver_;
   Timer timer_;  // of the attempt, the pause or the answer
   std::uint64_t timer_serial_ = 0;
@@ -177,20 +183,25 @@ void Connection::Impl::connect() {
   if (connection_ == nullptr || PQstatus(connection_) == CONNECTION_BAD) {
     return attempt_failed(reason(connection_));
   }
-  ErrorCode error;
-  socket_.assign(PQsocket(connection_), error);
-  if (error) return attempt_failed(error.message());
+  if (const ErrorCode error = take_socket()) return attempt_failed(error.message());
   wait(Descriptor::wait_write, &Impl::poll);
 }
 
+ErrorCode Connection::Impl::take_socket() {
+  ErrorCode error;
+  if (socket_.is_open()) socket_.close(error);
+  const int own = ::fcntl(PQsocket(connection_), F_DUPFD_CLOEXEC, 0);
+  if (own < 0) return {errno, boost::system::system_category()};
+  socket_.assign(own, error);
+  if (error) ::close(own);
+  return error;
+}
+
 void Connection::Impl::poll() {
-  // libpq may close the socket and open another, even one with the same number.
-  socket_.release();
   const PostgresPollingStatusType wanted = PQconnectPoll(connection_);
   if (wanted == PGRES_POLLING_FAILED || PQsocket(connection_) < 0) return attempt_failed(reason(connection_));
-  ErrorCode error;
-  socket_.assign(PQsocket(connection_), error);
-  if (error) return attempt_failed(error.message());
+  // It may have closed the socket and opened another, even one with the same number.
+  if (const ErrorCode error = take_socket()) return attempt_failed(error.message());
   if (wanted == PGRES_POLLING_OK) return set_up();
   wait(wanted == PGRES_POLLING_READING ? Descriptor::wait_read : Descriptor::wait_write, &Impl::poll);
 }
@@ -293,7 +304,8 @@ void Connection::Impl::close() {
   ++life_;
   cancel_timer();
   resolver_.cancel();
-  if (socket_.is_open()) socket_.release();
+  ErrorCode ignored;
+  if (socket_.is_open()) socket_.close(ignored);
   wire_.reset();
   writing_ = false;
   if (connection_ != nullptr) {
