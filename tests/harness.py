@@ -74,17 +74,17 @@ def no_zombie(process):
 
 
 class Simulator:
-    """`drover sim` in `folder`, until closed."""
+    """`drover sim` in `folder`, until closed. `host` is one of hosts.py with phones."""
 
-    def __init__(self, folder, phones, *arguments):
+    def __init__(self, folder, phones, *arguments, host=None):
         self.phones = phones
         self.journal_path = os.path.join(folder, "journal.log")
         self.control_path = os.path.join(folder, "sim.sock")
         self.list_path = os.path.join(folder, "phones.csv")
-        self.process = subprocess.Popen(
-            [DROVER, "sim", "--json", "--phones", str(phones), "--journal", self.journal_path, "--control",
-             self.control_path, "--write-instances", self.list_path, *arguments],
-            stdout=subprocess.PIPE, env=environment())
+        command = [DROVER, "sim", "--json", "--phones", str(phones), "--journal", self.journal_path, "--control",
+                   self.control_path, "--write-instances", self.list_path, *arguments]
+        self.process = subprocess.Popen(host.inside(*command) if host else command, stdout=subprocess.PIPE,
+                                        env=environment())
         try:
             self.ready = json.loads(read_line(self.process.stdout, self.process))
         except BaseException:
@@ -142,16 +142,18 @@ class Server:
     """`drover serve` on a data folder, until closed; may be started again.
 
     `binary` and `settings`, a dict of environment variables, are for a server that is not the usual one; `data` is a
-    folder that is there already.
+    folder that is there already; `host` is one of hosts.py, at whose address it serves then.
     """
 
-    def __init__(self, folder, *arguments, binary=DROVER, settings=None, data=None):
+    def __init__(self, folder, *arguments, binary=DROVER, settings=None, data=None, host=None):
         self.folder = folder
         self.data = data or os.path.join(folder, "data")
         self.log_path = os.path.join(folder, "server.log")
         self.arguments = arguments
         self.binary = binary
         self.settings = settings or {}
+        self.host = host
+        self.address = host.address if host else "127.0.0.1"
         self.process = None
         self.start()
 
@@ -163,10 +165,12 @@ class Server:
         """Starts it, and does not wait until it is ready."""
         if self.process:
             no_zombie(self.process)
+        command = [self.binary, "serve", "--json", "--http-port", "0", "--data-dir", self.data, *self.arguments, *more]
+        if self.host:
+            command = self.host.inside(*command, "--http-address", self.address, "--http-allow-plaintext", "true")
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                [self.binary, "serve", "--json", "--http-port", "0", "--data-dir", self.data, *self.arguments, *more],
-                stdout=subprocess.PIPE, stderr=log, env=environment(**self.settings))
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log,
+                                            env=environment(**self.settings))
 
     def wait_ready(self):
         try:
@@ -273,7 +277,7 @@ class Client:
 
     @staticmethod
     def connect(server):
-        return http.client.HTTPConnection("127.0.0.1", server.port, timeout=60 + PATIENCE)
+        return http.client.HTTPConnection(server.address, server.port, timeout=60 + PATIENCE)
 
     def __enter__(self):
         return self

@@ -24,25 +24,32 @@ def programs():
 
 class Postgres:
     """A server that is running, until closed. PostgreSQL refuses to be run by root, so root's tests run it as the user
-    that Debian's package has made."""
+    that Debian's package has made. `host` is one of hosts.py: it listens there then, for its neighbours as well."""
 
-    SETTINGS = ("listen_addresses=127.0.0.1", "max_connections=100", "shared_buffers=64MB", "log_min_messages=warning",
+    SETTINGS = ("max_connections=100", "shared_buffers=64MB", "log_min_messages=warning",
                 "autovacuum_naptime=1s")
 
-    def __init__(self, *settings):
+    def __init__(self, *settings, host=None):
         self.folder = tempfile.mkdtemp(prefix="drover-pg-")
         self.data = os.path.join(self.folder, "data")
         self.log_path = os.path.join(self.folder, "postgres.log")
-        self.settings = self.SETTINGS + settings
+        self.host = host
+        self.address = host.address if host else "127.0.0.1"
+        self.settings = ("listen_addresses=" + self.address, *self.SETTINGS, *settings)
         self.user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         self.process = None
         try:
             if self.user:
                 os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
             self.run("initdb", "-D", self.data, "-U", "drover", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+            if host:
+                self.port = 5432
+                with open(os.path.join(self.data, "pg_hba.conf"), "a", encoding="utf-8") as hba:
+                    hba.write("host all all samenet trust\n")
+            else:
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", 0))
+                    self.port = probe.getsockname()[1]
             self.start()
         except BaseException:
             self.close()
@@ -59,17 +66,20 @@ class Postgres:
         return dict(user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[]) if self.user else {}
 
     def start(self):
+        command = [os.path.join(programs(), "postgres"), "-D", self.data, "-p", str(self.port), "-k", self.folder,
+                   *(part for setting in self.settings for part in ("-c", setting))]
+        user = self.as_user()
+        if self.host:  # its namespace is entered as root
+            command = self.host.inside(*command, uid=self.user.pw_uid, gid=self.user.pw_gid)
+            user = {}
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                [os.path.join(programs(), "postgres"), "-D", self.data, "-p", str(self.port), "-k", self.folder,
-                 *(part for setting in self.settings for part in ("-c", setting))],
-                stdout=log, stderr=log, cwd=self.folder, **self.as_user())
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **user)
         until(self.ready, "PostgreSQL takes connections")
 
     def ready(self):
         if self.process.poll() is not None:
             raise AssertionError("postgres ended: " + self.log()[-2000:])
-        return subprocess.run([os.path.join(programs(), "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)],
+        return subprocess.run([os.path.join(programs(), "pg_isready"), "-q", "-h", self.address, "-p", str(self.port)],
                               check=False).returncode == 0
 
     def log(self):
@@ -77,7 +87,7 @@ class Postgres:
             return log.read()
 
     def url(self, database="postgres"):
-        return "postgresql://drover@127.0.0.1:%d/%s" % (self.port, database)
+        return "postgresql://drover@%s:%d/%s" % (self.address, self.port, database)
 
     def sql(self, text, database="postgres"):
         """The answer as psql prints it, without decoration."""
