@@ -25,9 +25,9 @@ FAULTS = ("flap:0.05", "flap:0.3", "drop", "drop:40", "silent", "no-exit", "rebo
 class Auditor(threading.Thread):
     """Looks at every open task of the rounds before, again and again, until the server is gone."""
 
-    def __init__(self, server, history, run):
+    def __init__(self, client, history, run):
         super().__init__(daemon=True)
-        self.client = LocalClient(server)
+        self.client = client
         self.history = history
         self.run_number = run
         self.stopping = threading.Event()
@@ -64,22 +64,26 @@ class Rounds:
         self.faulty = []  # phones
         self.begin = time.monotonic()
         self.plan = open(os.path.join(folder, "rounds.log"), "w", encoding="utf-8")
-        self.simulator = Simulator(folder, PHONES)
         try:
-            self.server = Server(folder, "--http-access-log", "false", binary=binary, settings=settings)
-            self.history = History(self.simulator.journal_path)
-            self.phones = [instance(phone) for phone in range(PHONES)]
-            self.server.adopt(self.simulator)
-            self.server.cli("instances", "add", NOWHERE, "adb://127.9.9.9:9")
-            self.token = self.server.token(expires="30d")
-            self.server.kill()
+            self.prepare(binary, settings)
         except BaseException:
             self.close()
             raise
 
+    def prepare(self, binary, settings):
+        self.simulator = Simulator(self.folder, PHONES)
+        self.server = Server(self.folder, "--http-access-log", "false", binary=binary, settings=settings)
+        self.history = History(self.simulator.journal_path)
+        self.phones = [instance(phone) for phone in range(PHONES)]
+        self.server.adopt(self.simulator)
+        self.server.cli("instances", "add", NOWHERE, "adb://127.9.9.9:9")
+        self.token = self.server.token(expires="30d")
+        self.server.kill()
+
     def close(self):
-        self.simulator.close()
-        server = getattr(self, "server", None)
+        simulator, server = getattr(self, "simulator", None), getattr(self, "server", None)
+        if simulator:
+            simulator.close()
         if server and server.process:
             no_zombie(server.process)
         self.plan.close()
@@ -95,11 +99,13 @@ class Rounds:
             else:
                 self.at_the_end()
         except (AssertionError, *BROKEN) as error:  # it did not start, hangs, or was gone when nobody killed it
-            self.history.violation("wrong", "round %d: %r; the server's exit code: %s" %
-                                   (self.number, error, self.server.process.poll()))
+            self.history.violation("wrong", "round %d: %r; %s" % (self.number, error, self.exit_code()))
         for violation in self.history.violations:
             self.note("%s: %s" % violation)
         return self.history.violations
+
+    def exit_code(self):
+        return "the server's exit code: %s" % self.server.process.poll()
 
     def note(self, text):
         self.plan.write("%d round %d: %s\n" % (now_ms(), self.number, text))
@@ -148,12 +154,10 @@ class Rounds:
         pressing = rng.random() < 0.5
         moment = rng.uniform(0, 0.3 if pressing else rng.choice((0.1, 0.5, 1.0)))
         self.start_faults(rng)
-        clients = [LoadClient(self.server, self.token, random.Random("%s/%d/%d" % (self.seed, self.number, client)),
-                              "%d-%d" % (self.number, client), run, self.phones, self.history, pressing)
+        auditor = Auditor(LocalClient(self.server), self.history, run)
+        clients = [LoadClient(Client(self.server, self.token), *self.client_arguments(client, run), pressing)
                    for client in range(CLIENTS)]
-        auditor = Auditor(self.server, self.history, run)
-        threads = [auditor, *clients]
-        for thread in threads:
+        for thread in (auditor, *clients):
             thread.start()
         time.sleep(moment)
         why = "killed %.0f ms after it was ready" % (moment * 1000)
@@ -163,6 +167,16 @@ class Rounds:
             time.sleep(pause)
             why = "SIGTERM, and " + why + ", %.0f ms later" % (pause * 1000)
         self.kill(why)
+        self.end_load(auditor, clients)
+        if rng.random() < 0.5:  # else the next server meets them
+            self.stop_faults()
+
+    def client_arguments(self, client, run):
+        return (random.Random("%s/%d/%d" % (self.seed, self.number, client)), "%d-%d" % (self.number, client), run,
+                self.phones, self.history)
+
+    def end_load(self, auditor, clients):
+        threads = [auditor, *clients]
         for thread in threads:
             thread.stopping.set()
         for thread in threads:
@@ -172,12 +186,11 @@ class Rounds:
         for client in clients:
             self.history.add(client.sent)
         self.history.read_journal()
-        if rng.random() < 0.5:  # else the next server meets them
-            self.stop_faults()
 
     def start_faults(self, rng):
         """Sometimes some of the weak phones misbehave."""
-        faults = [(phone, rng.choice(FAULTS)) for phone in range(PHONES - WEAK, PHONES) if rng.random() < 0.7]
+        weak = range(len(self.phones) - WEAK, len(self.phones))
+        faults = [(phone, rng.choice(FAULTS)) for phone in weak if rng.random() < 0.7]
         if self.faulty or rng.random() > 0.4:
             return
         for phone, fault in faults:
@@ -196,9 +209,9 @@ class Rounds:
 
     def settle(self):
         self.stop_faults()
-        self.server.wait_ready()
+        self.wait_ready()
         history = self.history
-        with LocalClient(self.server) as client:
+        with self.asker() as client:
             history.adopt_doubtful(client, len(history.runs.ends))
             deadline = time.monotonic() + self.patience
             for task in list(history.open.values()):
@@ -207,6 +220,12 @@ class Rounds:
                     history.check_output(client, task)
         if not any(violation.kind == "lost" for violation in history.violations):
             history.settle()
+
+    def wait_ready(self):
+        self.server.wait_ready()
+
+    def asker(self):
+        return LocalClient(self.server)
 
     def await_end(self, client, task, deadline):
         while True:

@@ -4,11 +4,12 @@ import http.client
 import threading
 import time
 
-from harness import Client
-
 NOWHERE = "nowhere"  # an instance whose address nobody answers
 UNKNOWN = "unknown"  # no instance
 PATTERN = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+\n"  # what `gen` writes
+
+# The words of a refusal that is none.
+NOT_KNOWN = b"may have been carried out"
 
 # What breaks with the connection when the server is killed.
 BROKEN = (OSError, http.client.HTTPException, ValueError)
@@ -22,10 +23,10 @@ class Task:
     """A request to run one command, with a mark that no other command has.
 
     Its fate for the client: "sent", "accepted" (it has the id), "refused", or "doubtful" when the connection broke
-    before the answer; what the next server says makes the last one accepted or absent.
+    before the answer, or the server does not know; what the next server says makes the last one accepted or absent.
     """
     __slots__ = ("mark", "kind", "command", "instances", "output", "limits", "fate", "id", "run", "cancelled",
-                 "cancel_run", "cancelled_ms", "running", "shown", "finished")
+                 "cancel_run", "cancelled_ms", "running", "shown", "finished", "sent_at", "answered_at")
 
     def __init__(self, mark, kind, command, instances, output, limits):
         self.mark = mark
@@ -43,6 +44,8 @@ class Task:
         self.running = {}         # index -> the run in which it was shown to run
         self.shown = {}           # index -> the job as it was shown when it had ended
         self.finished = False     # all of them, and that was checked
+        self.sent_at = None       # by the steady clock
+        self.answered_at = None   # with its id
 
 
 KINDS = ("instant", "pause", "output", "fails", "long", "timeout", "deadline", "unknown", "all")
@@ -85,13 +88,13 @@ def draw_task(rng, mark, phones, pressing):
 
 
 class LoadClient(threading.Thread):
-    """Sends tasks and asks for them, until the server is gone. What it saw is read after join()."""
+    """Sends tasks and asks for them through `client`, until the server is gone. What it saw is read after join()."""
 
     MOST_PRESSING = 60  # tasks in a round, so that not too much is left for the next ones
 
-    def __init__(self, server, token, rng, name, run, phones, history, pressing):
+    def __init__(self, client, rng, name, run, phones, history, pressing):
         super().__init__(name=name, daemon=True)
-        self.client = Client(server, token)
+        self.client = client
         self.rng = rng
         self.run_number = run
         self.phones = phones
@@ -104,22 +107,26 @@ class LoadClient(threading.Thread):
     def run(self):
         try:
             while not self.stopping.is_set():
-                mark = "m%s-%d" % (self.name, len(self.sent))
-                pressing = self.pressing and len(self.sent) < self.MOST_PRESSING
-                task = draw_task(self.rng, mark, self.phones, pressing)
-                self.send(task)
-                if task.fate == "accepted":
-                    self.follow(task)
-                if not pressing:
-                    self.stopping.wait(self.rng.uniform(0, self.pause))
+                self.step()
         except BROKEN:
             pass  # killed
         finally:
             self.client.close()
 
+    def step(self):
+        mark = "m%s-%d" % (self.name, len(self.sent))
+        pressing = self.pressing and len(self.sent) < self.MOST_PRESSING
+        task = draw_task(self.rng, mark, self.phones, pressing)
+        self.send(task)
+        if task.fate == "accepted":
+            self.follow(task)
+        if not pressing:
+            self.stopping.wait(self.rng.uniform(0, self.pause))
+
     def send(self, task):
         task.run = self.run_number
         task.fate = "doubtful"
+        task.sent_at = time.monotonic()
         self.sent.append(task)
         body = dict(task.limits, command=task.command, instance_ids=task.instances)
         if task.kind == "all":
@@ -129,12 +136,14 @@ class LoadClient(threading.Thread):
             sync = task.kind in ("instant", "fails") and self.rng.random() < 0.04
             answer = self.client.post("/v1/instances/%s-command" % ("sync" if sync else "async"), body)
         if answer.status == 503:
-            task.fate = "refused"
+            if NOT_KNOWN not in answer.body:
+                task.fate = "refused"
         elif answer.status != 200:
             self.history.violation("wrong", "%s was answered with %r" % (task.mark, answer))
         else:
             found = answer.json
             task.id = (answer.headers["X-Drover-Task-Id"] or found.get("task_id") or found["data"]["task_id"])
+            task.answered_at = time.monotonic()
             task.fate = "accepted"
 
     def follow(self, task):
