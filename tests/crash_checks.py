@@ -142,6 +142,10 @@ class History:
         """Whether what was said after the end may be from before it."""
         return False
 
+    def held_up(self, _job, _begun):
+        """Whether the command can have left in time, and have reached the phone only then (Unix ms)."""
+        return False
+
     def adopt_doubtful(self, client, run):
         """Which of the tasks whose answers broke off with an earlier run were accepted all the same?"""
         doubtful = {task.command: task for task in self.unsettled if task.fate == "doubtful" and task.run < run}
@@ -297,13 +301,15 @@ class History:
                 problem = "it ended without being begun"
         elif job["begun_at"] is None:
             problem = "it is said not to have begun"
-        elif not to_ms(job["begun_at"]) - SLACK_MS <= begun[0] <= to_ms(job["ended_at"]) + SLACK_MS:
+        elif not to_ms(job["begun_at"]) - SLACK_MS <= begun[0] <= to_ms(job["ended_at"]) + SLACK_MS and \
+                not (result in (TIMEOUT, CANCELLED) and self.held_up(job, begun[0])):
             problem = "begun out of its time"
         elif task.cancel_run is not None and (
                 self.runs.at(to_ms(job["begun_at"])) != task.cancel_run or
-                begun[0] > task.cancelled_ms + SLACK_MS):
+                begun[0] > task.cancelled_ms + SLACK_MS) and not self.held_up(job, begun[0]):
             problem = "begun after it was cancelled at %d" % task.cancelled_ms
-        elif begun[0] > accepted_ms(task) + 1000 * task.limits.get("start_deadline_s", 600) + SLACK_MS:
+        elif begun[0] > accepted_ms(task) + 1000 * task.limits.get("start_deadline_s", 600) + SLACK_MS and \
+                not self.held_up(job, begun[0]):
             problem = "begun after its start deadline"
         if problem:
             self.violation("wrong", "%s: %s: journal %s, %r" % (task.mark, problem, begun, job))

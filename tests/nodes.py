@@ -244,8 +244,8 @@ class NodesRounds(Rounds):
         rng = random.Random(str(self.seed))
         # Each kind once before any comes again.
         kinds = [kind for _ in range(rounds // len(KINDS) + 1) for kind in rng.sample(KINDS, len(KINDS))]
-        for kind in kinds[:rounds]:
-            rng = random.Random("%s/%d" % (self.seed, self.number + 1))
+        for number, kind in enumerate(kinds[:rounds]):
+            rng = random.Random("%s/random/%d" % (self.seed, number))
             rest = rng.random() < 0.4
             self.during(lambda: kind(self, rng), rng, faults=True, rest=rest)
             if self.history.violations:
@@ -384,8 +384,11 @@ def killed(rounds, rng):
 def paused(rounds, rng):
     node = rng.choice(rounds.cluster.nodes)
     rounds.interrupts("%s stands still for 7 s" % node.host, node, lambda: node.process.send_signal(signal.SIGSTOP))
+    standstill = [now_ms(), None]
+    rounds.history.standstills.append(standstill)
     time.sleep(7)
     node.process.send_signal(signal.SIGCONT)
+    standstill[1] = now_ms()
     if rounds.ended_by_itself(node, 6 * PATIENCE_FACTOR):
         node.start()
 

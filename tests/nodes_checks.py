@@ -36,6 +36,7 @@ class NodesHistory(History):
     def __init__(self, journal_path):
         super().__init__(journal_path)
         self.breakages = []
+        self.standstills = []  # [from, to] of nodes (Unix ms)
         self.ended_at = {}     # job id -> when its end was seen first, by the steady clock
         self.latest_sent = {}  # instance -> (time, task) of the begun task that was sent last
 
@@ -45,6 +46,11 @@ class NodesHistory(History):
 
     def may_be_old(self, _task, job):
         return job["ended_at"] is None and time.monotonic() < self.ended_at[job["job_id"]] + LAG_S
+
+    def held_up(self, job, begun):
+        since = to_ms(job["begun_at"])
+        return any(first <= begun and (last is None or since <= last + SLACK_MS)
+                   for first, last in self.faults[job["instance_id"]] + self.standstills)
 
     def check_interrupted(self, task, job):
         for breakage in self.breakages:

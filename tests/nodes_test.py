@@ -2,7 +2,8 @@
 """Several nodes on one PostgreSQL are one system, whichever of them dies, stands still, is stopped, joins or is cut off.
 
 Each runs on a host of its own (hosts.py), as do the database and the phones; what is promised is compared with the
-phones' journal (nodes.py). DROVER_SEED repeats a failure's draws, DROVER_ROUNDS sets the number of random rounds."""
+phones' journal (nodes.py). DROVER_SEED repeats the draws of a failure in the same tests, DROVER_ROUNDS sets the number of
+random rounds, DROVER_NODES that of nodes."""
 
 import os
 import shutil
@@ -34,7 +35,12 @@ class OnNodes(unittest.TestCase):
 
     def setUp(self):
         if OnNodes.rounds is None:
-            OnNodes.rounds = NodesRounds(Cluster(tempfile.mkdtemp(prefix="drover-e2e-")), SEED)
+            folder = tempfile.mkdtemp(prefix="drover-e2e-")
+            try:
+                OnNodes.rounds = NodesRounds(Cluster(folder), SEED)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
         self.cluster = self.rounds.cluster
         self.nodes = self.cluster.nodes
         self.network = self.cluster.network
@@ -82,7 +88,7 @@ class OnNodes(unittest.TestCase):
 
     def nothing_broken(self, interrupted=0):
         """`interrupted`: at most so many jobs, each of which something explains."""
-        self.assertEqual(self.rounds.history.violations[:5], [])
+        self.assertEqual(self.rounds.history.violations[:5], [], "%d in all" % len(self.rounds.history.violations))
         found = sum(self.rounds.history.interrupted.values())
         self.rounds.history.interrupted.clear()
         self.assertLessEqual(found, interrupted)
@@ -387,4 +393,5 @@ if __name__ == "__main__":
     if reason:
         print("skipped: " + reason)
         sys.exit(77)
+    unittest.TestCase.maxDiff = None
     unittest.main(verbosity=2)
