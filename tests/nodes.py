@@ -258,8 +258,8 @@ class NodesRounds(Rounds):
         return self.history.violations
 
     def during(self, breakage, rng=None, faults=False, rest=True, before=0.5):
-        """A round: clients press, `breakage()` happens, and what it gives back is given back. Then nodes that have ended
-        are started again. With `rest` all jobs have to end and are compared with the journal, else later."""
+        """A round: clients press, `breakage()` happens, and what it gives back is given back; it starts again the nodes
+        that it ends. With `rest` all jobs have to end then and are compared with the journal, else later."""
         self.number += 1
         rng = rng or random.Random("%s/%d" % (self.seed, self.number))
         if self.number > 0:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Several nodes on one PostgreSQL are one system, whichever of them dies, stands still, is stopped, joins or is cut off.
+"""Several nodes on one PostgreSQL are one system, whichever of them dies, stands still, stops, joins or is cut off.
 
 Each runs on a host of its own (hosts.py), as do the database and the phones; what is promised is compared with the
-phones' journal (nodes.py). DROVER_SEED repeats the draws of a failure in the same tests, DROVER_ROUNDS sets the number of
-random rounds, DROVER_NODES that of nodes."""
+phones' journal (nodes.py). DROVER_SEED repeats the draws of a failure in the same tests, DROVER_ROUNDS sets the number
+of random rounds, DROVER_NODES that of nodes."""
 
 import os
 import shutil
