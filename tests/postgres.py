@@ -41,7 +41,7 @@ class Postgres:
         try:
             if self.user:
                 os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
-            self.run("initdb", "-D", self.data, "-U", "drover", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
+            self.make_data()
             if host:
                 self.port = 5432
                 with open(os.path.join(self.data, "pg_hba.conf"), "a", encoding="utf-8") as hba:
@@ -54,6 +54,9 @@ class Postgres:
         except BaseException:
             self.close()
             raise
+
+    def make_data(self):
+        self.run("initdb", "-D", self.data, "-U", "drover", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
 
     def run(self, program, *arguments, stdin=None):
         done = subprocess.run([os.path.join(programs(), program), *arguments], capture_output=True, text=True,
@@ -97,6 +100,11 @@ class Postgres:
         self.sql("CREATE DATABASE %s" % name)
         return self.url(name)
 
+    def set(self, name, value):
+        """While it runs."""
+        self.sql("ALTER SYSTEM SET %s = '%s'" % (name, value))
+        self.sql("SELECT pg_reload_conf()")
+
     # Breaking it.
 
     def stop(self):
@@ -138,3 +146,31 @@ class Postgres:
             except subprocess.TimeoutExpired:
                 self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Replica(Postgres):
+    """Streams from `primary`, which from then on acknowledges no commit that is not on the replica's disk."""
+
+    def __init__(self, primary, *settings):
+        self.primary = primary
+        super().__init__(*settings)
+        try:
+            # After the copy was made: the replica itself is to wait for nobody once it is promoted.
+            primary.set("synchronous_standby_names", "*")
+            until(lambda: "sync" in primary.sql("SELECT sync_state FROM pg_stat_replication").split(),
+                  "the replica is synchronous")
+        except BaseException:
+            self.close()
+            raise
+
+    def make_data(self):
+        self.run("pg_basebackup", "-N", "-D", self.data, "-R", "-c", "fast", "-d",
+                 self.primary.url() + "?application_name=replica")
+
+    def caught_up(self):
+        """Whether readers see all that it has received."""
+        return self.sql("SELECT pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()").strip() == "t"
+
+    def promote(self):
+        if self.sql("SELECT pg_promote()").strip() != "t":
+            raise AssertionError("the replica is not promoted: " + self.log()[-2000:])

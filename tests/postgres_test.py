@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Tasks kept in PostgreSQL: the server is killed, the database is stopped, killed and cut off, and nothing is lost or
-begun twice."""
+"""Tasks kept in PostgreSQL: the server is killed, the database is stopped, killed, cut off and replaced by its replica,
+and nothing is lost or begun twice."""
 
+import collections
 import os
 import shutil
 import threading
@@ -9,8 +10,9 @@ import time
 import unittest
 
 from crash import Rounds
-from harness import (PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, instance, temp_folder, until)
-from postgres import Postgres
+from harness import (PATIENCE, PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, instance, temp_folder,
+                     until)
+from postgres import Postgres, Replica
 
 ROUNDS = 30 if PATIENCE_FACTOR <= 1 else 8
 
@@ -211,6 +213,132 @@ class Breaks(OnPostgres):
     def send(self, server, token, command):
         with Client(server, token) as client:
             return client.post("/v1/instances/async-command", {"command": command, "instance_ids": [instance(0)]})
+
+
+class Loader(threading.Thread):
+    """Sends tasks of one job, each with a mark of its own, and keeps what was said to each. Every fifth job takes its
+    time."""
+
+    PHONES = 8
+    PAUSE = 0.01  # seconds
+
+    def __init__(self, server, token, name):
+        super().__init__(daemon=True)
+        self.client = Client(server, token)
+        self.mark = "mark-%s-" % name
+        self.stopping = threading.Event()
+        self.accepted = []  # (task's id, mark), both as long as the thread runs
+        self.refused = []   # (mark, answer)
+        self.broken = None
+
+    def run(self):
+        try:
+            number = 0
+            while not self.stopping.wait(self.PAUSE):
+                mark = "%s%d." % (self.mark, number)
+                command = ("sleep 0.05; echo " if number % 5 == 0 else "echo ") + mark
+                answer = self.client.post("/v1/instances/async-command", {
+                    "command": command, "instance_ids": [instance(number % self.PHONES)]})
+                if answer.status == 200:
+                    self.accepted.append((answer.json["data"]["task_id"], mark))
+                else:
+                    self.refused.append((mark, answer))
+                number += 1
+        except Exception as error:
+            self.broken = error
+        finally:
+            self.client.close()
+
+
+class Failover(OnPostgres):
+    """The primary dies, its synchronous replica is promoted, and the server goes on with that one."""
+
+    LONG = Loader.PHONES       # a phone whose command runs from before the crash until after the promotion
+    SHORT = Loader.PHONES + 1  # one whose command ends in between, with another waiting behind it
+
+    def setUp(self):
+        self.primary = self.postgres
+        self.replica = Replica(self.primary)
+        self.addCleanup(self.replica.close)
+
+    def database(self):
+        self.primary.make_database("drover")
+        return self.both(self.replica, self.primary)  # the first takes no writes yet
+
+    @staticmethod
+    def both(first, second):
+        return "postgresql://drover@127.0.0.1:%d,127.0.0.1:%d/drover" % (first.port, second.port)
+
+    def tasks_on_the_replica(self):
+        until(self.replica.caught_up, "the replica has replayed what it has")
+        return {line + "00000000" for line in
+                self.replica.sql("SELECT encode(id, 'hex') FROM drover.task", "drover").split()}
+
+    def test_a_synchronous_replica_takes_over(self):
+        sim, server = self.start(Loader.PHONES + 2)
+        pid = server.process.pid
+        token = server.token()
+        loaders = [Loader(server, token, name) for name in "abcd"]
+        late = loaders[-1]  # begins when the primary is gone; the others may wait for what was under way then
+        with Client(server, token) as client:
+            long = client.run("sleep 5; echo long-one", [instance(self.LONG)])
+            for loader in loaders[:-1]:
+                loader.start()
+            until(lambda: all(len(loader.accepted) > 20 for loader in loaders[:-1]), "tasks are taken")
+            short = client.run("sleep 1; echo short-one", [instance(self.SHORT)])
+            queued = client.run("echo queued-one", [instance(self.SHORT)])
+            until(lambda: {"long-one", "short-one"} <= set(map(self.mark, sim.begun())), "both run")
+            self.primary.kill()
+            until(lambda: client.get("/readyz").status == 503, "the server knows")
+            late.start()
+            time.sleep(2)  # the short one ends
+            acknowledged = {task for loader in loaders for task, _ in loader.accepted} | {long, short, queued}
+            self.assertEqual(acknowledged - self.tasks_on_the_replica(), set(), "acknowledged, and not on the replica")
+            until(lambda: late.refused or late.broken, "tasks are refused")
+            self.assertEqual(late.accepted, [])
+            counts = [len(loader.accepted) for loader in loaders]
+            self.replica.promote()
+            until(lambda: all(len(loader.accepted) > count + 10 or loader.broken
+                              for loader, count in zip(loaders, counts)), "tasks are taken again")
+            for loader in loaders:
+                loader.stopping.set()
+            for loader in loaders:
+                loader.join(PATIENCE)
+                self.assertFalse(loader.is_alive(), "a client hangs")
+                self.assertIsNone(loader.broken)
+            self.assertEqual(client.get("/readyz").status, 200)
+            self.assertEqual((server.process.poll(), server.process.pid), (None, pid))
+
+            marks = dict(pair for loader in loaders for pair in loader.accepted)
+            marks.update({long: "long-one", short: "short-one", queued: "queued-one"})
+            for task, mark in marks.items():
+                self.check_ended(client.wait_task(task), mark)
+        self.check_begun(sim, loaders, marks)
+
+        # What it showed is stored, and also found where the dead one is asked first.
+        self.assertEqual(server.stop(), 0)
+        server.settings["DROVER_STORE"] = self.both(self.primary, self.replica)
+        server.start()
+        with Client(server, token) as client:
+            for task, mark in marks.items():
+                self.check_ended(client.jobs(task), mark)
+        self.check_begun(sim, loaders, marks)
+
+    @staticmethod
+    def mark(entry):
+        return entry[2].rpartition(" ")[2]
+
+    def check_ended(self, jobs, mark):
+        self.assertEqual([(job["state"], job["shown"]) for job in jobs], [("succeeded", mark + "\n")])
+
+    def check_begun(self, sim, loaders, marks):
+        """Each accepted task once; one that was refused never, unless its answer said that this is not known."""
+        begun = collections.Counter(map(self.mark, sim.begun()))
+        self.assertEqual({mark: begun[mark] for mark in marks.values() if begun[mark] != 1}, {})
+        for mark, answer in (pair for loader in loaders for pair in loader.refused):
+            self.assertEqual((answer.status, answer.json["error_code"]), (503, "KOOPHONE.API.9999"), answer)
+            self.assertGreater(int(answer.headers["Retry-After"]), 0)
+            self.assertLessEqual(begun[mark], 1 if "may have been carried out" in answer.json["error_msg"] else 0, mark)
 
 
 class WithDatabase(Rounds):
