@@ -317,14 +317,18 @@ class Client:
             raise AssertionError("async-command: %r" % answer)
         return answer.json["data"]["task_id"]
 
-    def wait_task(self, task, patience=PATIENCE):
-        """Drover's own view of a finished task's jobs, by instance_id in the order of the task."""
+    def wait_task(self, task, patience=PATIENCE, outage=False):
+        """Drover's own view of a finished task's jobs, by instance_id in the order of the task. With an `outage` 503 is
+        no surprise."""
         deadline = time.monotonic() + patience
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise AssertionError("task %s has not ended within %.0f s: %r" % (task, patience, found))
             found = self.get("/api/v1/tasks/%s?wait=%d" % (task, max(1, min(60, int(left)))))
+            if outage and found.status == 503:
+                time.sleep(0.1)
+                continue
             if found.status != 200:
                 raise AssertionError("task %s: %r" % (task, found))
             if found.json["state"] == "finished":

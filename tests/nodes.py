@@ -135,7 +135,7 @@ class Cluster:
                                    {"command": "echo answers", "instance_ids": self.phones})
                 return sent.json["data"]["task_id"] if sent.status == 200 else None
             task = until(accepted, "the task is accepted", patience)
-            jobs = client.wait_task(task, patience)
+            jobs = client.wait_task(task, patience, outage=True)
         bad = [job for job in jobs if (job["state"], job["shown"]) != ("succeeded", "answers\n")]
         if bad:
             raise AssertionError("phones have not answered: %r" % bad[:3])

@@ -40,9 +40,11 @@ class NodesHistory(History):
         self.ended_at = {}     # job id -> when its end was seen first, by the steady clock
         self.latest_sent = {}  # instance -> (time, task) of the begun task that was sent last
 
-    def check_result(self, task, job, running):
+    def check_result(self, task, job, _running):
         self.ended_at[job["job_id"]] = time.monotonic()
-        super().check_result(task, job, running)
+        # One whose phone has not taken the command waits again when its shard goes to another node: it may have been
+        # shown as running long before it began. That nothing begins twice the journal shows.
+        super().check_result(task, job, None)
 
     def may_be_old(self, _task, job):
         return job["ended_at"] is None and time.monotonic() < self.ended_at[job["job_id"]] + LAG_S

@@ -111,14 +111,6 @@ class Works(OnPostgres):
         self.assertNotIn("secret", refused.stdout + refused.stderr)
         self.assertIn("127.0.0.1:1", refused.stderr)
 
-    def test_a_second_server_is_refused(self):
-        _, server = self.start(1)
-        folder = temp_folder(self)
-        second = cli("serve", "--data-dir", folder, "--http-port", "0", "--store", server.settings["DROVER_STORE"],
-                     environment=environment(), expect=2)
-        self.assertRegex(second.stderr, "(?i)another|one server")
-        self.assertEqual(server.cli("run", "--all", "--", "true").returncode, 0)
-
 
 class Breaks(OnPostgres):
     """One database server each, since it is broken."""

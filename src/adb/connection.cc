@@ -55,8 +55,8 @@ void set_options(int socket) {
   set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
   set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveIntervalSeconds);
   set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
-  // Whoever closes it, also the kernel when the process dies: what has not arrived is dropped. Otherwise a command
-  // that has ended as lost could still arrive when a network heals, after commands that came later.
+  // Whoever closes it, also the kernel when the process dies: what has not arrived is dropped. Otherwise a
+  // command that has ended as lost could still arrive when a network heals, after commands that came later.
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }

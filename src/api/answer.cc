@@ -40,7 +40,8 @@ bool is_about_what_was_given(const std::error_code& code) {
 unsigned status_of(const std::error_code& code) {
   if (code == task::Errc::kQueueFull || code == task::Errc::kDraining || code == task::Errc::kNotStored ||
       code == task::Errc::kNotKnown || code == store::Errc::kUnavailable || code == store::Errc::kClosed ||
-      code == identity::Errc::kBusy || code == std::errc::operation_canceled) {
+      code == store::Errc::kFenced || code == identity::Errc::kBusy ||
+      code == std::errc::operation_canceled) {
     return 503;
   }
   if (code == identity::Errc::kBadCredentials) return 401;

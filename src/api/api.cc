@@ -18,7 +18,10 @@ struct Api::Running {
   Running(const Clock& clock, task::Engine& engine, fleet::Fleet& fleet, identity::Identity& identity,
           store::Store& store, prometheus::Registry& registry, ApiOptions options)
       : thread(clock, "api"),
-        waiting(thread.loop()),
+        waiting(thread.loop(),
+                [&engine](const task::LiveTaskPtr& task, std::function<void()> then) {
+                  engine.refresh(task, std::move(then));
+                }),
         reads(thread.loop()),
         audit(clock, store, thread.loop()),
         limits(clock, options.project_rate, options.user_rate),

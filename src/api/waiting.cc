@@ -20,11 +20,11 @@ http::Response shared(http::Response response) {
 
 }  // namespace
 
-Waiting::Waiter::Waiter(const task::LiveTaskPtr& what, http::Responder to, Render how)
-    : task(what), respond(std::move(to)), render(how), patience([this] { answer(); }) {}
+Waiting::Waiter::Waiter(Waiting& whole, const task::LiveTaskPtr& what, http::Responder to, Render how)
+    : all(whole), task(what), respond(std::move(to)), render(how), patience([this] { answer(); }) {}
 
 void Waiting::Waiter::answer() {
-  if (!answered) answer(render(task));
+  if (!std::exchange(answered, true)) all.answer_refreshed(task, respond, render);
 }
 
 void Waiting::Waiter::answer(http::Response response) {
@@ -34,6 +34,14 @@ void Waiting::Waiter::answer(http::Response response) {
 void Waiting::answer(task::LiveTaskPtr task, Millis patience, http::Responder respond, Render render) {
   loop_.post([this, task = std::move(task), patience, respond = std::move(respond), render] {
     add(task, patience, respond, render);
+  });
+}
+
+// With what other nodes have stored of it until now.
+void Waiting::answer_refreshed(const task::LiveTaskPtr& task, http::Responder respond, Render render) {
+  if (task->finished() || stopped_) return respond(render(task));
+  refresh_(task, [this, task, respond = std::move(respond), render] {
+    loop_.post([task, respond, render] { respond(render(task)); });
   });
 }
 
@@ -54,7 +62,7 @@ void Waiting::add(const task::LiveTaskPtr& task, Millis patience, http::Responde
     entry.task = task;
     task->when_finished([this, key = task.get()] { loop_.post([this, key] { finished(key); }); });
   }
-  Waiter& waiter = entry.waiters.emplace_back(entry.task, std::move(respond), render);
+  Waiter& waiter = entry.waiters.emplace_back(*this, entry.task, std::move(respond), render);
   loop_.schedule(waiter.patience, patience);
   if (!sweep_.armed()) loop_.schedule(sweep_, kSweepPause);
 }

@@ -20,6 +20,7 @@
 #include "http/server.h"
 #include "identity/identity.h"
 #include "store/check.h"
+#include "store/cluster.h"
 #include "store/errc.h"
 #include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_store.h"
@@ -163,10 +164,24 @@ class NodeImpl final : public Node {
                     path + ")");
   }
 
+  // Nodes with different keys would not take each other's sessions, nor open what the others have sealed.
+  Result<> compare_keys(const identity::MasterKey& master) {
+    if (store_->cluster() == nullptr) return {};
+    constexpr std::string_view kNodes = "nodes";
+    const Result<std::string> mark = store_->cluster()->agree_on_mark(master.seal("drover", kNodes));
+    if (!mark) return with_advice(mark.error(), config_);
+    if (master.unseal(*mark, kNodes)) return {};
+    return fail(Errc::kRefused, config_.master_key() +
+                                    " is not the key of the nodes that serve from this database.\nCopy theirs"
+                                    " there, and their adbkey to " +
+                                    config_.adb.key + ".");
+  }
+
   // The project that needs no naming exists from the first start on.
   Result<> open_identity() {
     const Result<identity::MasterKey> master = open_master_key();
     if (!master) return Failure(master.error());
+    if (auto same = compare_keys(*master); !same) return same;
     identity::IdentityOptions options;
     options.session_lifetime = Seconds(config_.auth.session_lifetime_s);
     Result<std::unique_ptr<identity::Identity>> identity =
@@ -178,7 +193,16 @@ class NodeImpl final : public Node {
     identity_->create_project("default", {}, false,
                               [&](Result<store::Project> made) { promise.set_value(std::move(made)); });
     const Result<store::Project> made = promise.get_future().get();
-    if (!made) return with_advice(made.error(), config_);
+    if (made) return {};
+    if (made.error().code != store::Errc::kExists) return with_advice(made.error(), config_);
+    return read_identity_again();
+  }
+
+  // Another node starts at the same moment, and was first.
+  Result<> read_identity_again() {
+    Result<store::IdentityRows> rows = store_->identity_rows();
+    if (!rows) return with_advice(rows.error(), config_);
+    identity_->reload(*std::move(rows));
     return {};
   }
 
@@ -214,6 +238,7 @@ class NodeImpl final : public Node {
                                       ": its first line is empty");
     }
     auto made = identity_->make_first_administrator(password);
+    if (!made && made.error().code == store::Errc::kExists) return read_identity_again();
     if (!made) {
       if (made.error().code != identity::Errc::kBadPassword) return with_advice(made.error(), config_);
       return Failure(Error{
@@ -228,8 +253,6 @@ class NodeImpl final : public Node {
   }
 
   Result<> start_engine() {
-    Result<store::Recovery> recovery = store_->recover();
-    if (!recovery) return with_advice(recovery.error(), config_);
     Result<std::vector<store::Instance>> instances = store_->instances();
     if (!instances) return with_advice(instances.error(), config_);
     instances_ = instances->size();
@@ -239,18 +262,48 @@ class NodeImpl final : public Node {
           "LimitNOFILE=)",
           instances_);
     }
-    if (!recovery->open.empty()) spdlog::info("{} tasks go on from before", recovery->open.size());
-    const std::int64_t newest_ms = recovery->newest_ms;
-    call_on(thread_.loop(), [&] {
-      Loop& loop = thread_.loop();
+    Loop& loop = thread_.loop();
+    call_on(loop, [&] {
       fleet_ = std::make_unique<fleet::Fleet>(loop, *store_, keys_, registry_);
       engine_ = task::make_engine(loop, *fleet_, *store_, engine_options(), registry_);
-      retention_ = std::make_unique<task::Retention>(loop, *store_, retention_options(), newest_ms);
-      engine_->recover(*std::move(recovery));
-      fleet_->start(*std::move(instances));
+    });
+    const Result<std::int64_t> newest_ms =
+        store_->cluster() != nullptr ? join(*std::move(instances)) : recover(*std::move(instances));
+    if (!newest_ms) return with_advice(newest_ms.error(), config_);
+    call_on(loop, [&] {
+      retention_ = std::make_unique<task::Retention>(loop, *store_, retention_options(), *newest_ms);
       retention_->start();
     });
     return {};
+  }
+
+  // The only node of its store. When the newest task was accepted.
+  Result<std::int64_t> recover(std::vector<store::Instance> instances) {
+    Result<store::Recovery> recovery = store_->recover();
+    if (!recovery) return Failure(std::move(recovery.error()));
+    if (!recovery->open.empty()) spdlog::info("{} tasks go on from before", recovery->open.size());
+    const std::int64_t newest_ms = recovery->newest_ms;
+    call_on(thread_.loop(), [&] {
+      engine_->recover(*std::move(recovery));
+      fleet_->start(std::move(instances));
+    });
+    return newest_ms;
+  }
+
+  // One of several. Likewise.
+  Result<std::int64_t> join(std::vector<store::Instance> instances) {
+    call_on(thread_.loop(), [&] { fleet_->start(std::move(instances)); });
+    const auto on_directory = [this](store::DirectoryRows rows, std::function<void()> done) {
+      identity_->reload(std::move(rows.identity));
+      thread_.loop().post([this, all = std::move(rows.instances), done = std::move(done)] {
+        fleet_->sync(all);
+        done();
+      });
+    };
+    const auto joined = store_->cluster()->join(engine_->shard_events(), on_directory);
+    if (!joined) return Failure(joined.error());
+    spdlog::info("this node serves {} of {} shards", joined->shards, store::kShards);
+    return joined->newest_ms;
   }
 
   task::EngineOptions engine_options() const {
@@ -273,6 +326,9 @@ class NodeImpl final : public Node {
     api::ApiOptions options;
     options.ready = [this]() -> Result<> {
       if (draining_) return fail(Errc::kRefused, "the server is stopping");
+      const store::Cluster* const cluster = store_->cluster();
+      if (cluster != nullptr && !cluster->trusted())
+        return fail(Errc::kRefused, "the database does not answer");
       return {};
     };
     options.project_rate = static_cast<std::uint32_t>(config_.limits.project_rate);

@@ -12,6 +12,8 @@
 namespace drover::fleet {
 namespace {
 
+constexpr Millis kTellPause{1'000};
+
 Result<> check(const store::Instance& instance) {
   if (!is_instance_id(instance.id)) return failure(Errc::kBadId, instance.id.substr(0, 64));
   if (auto address = parse_address(instance.address); !address)
@@ -20,11 +22,23 @@ Result<> check(const store::Instance& instance) {
   return {};
 }
 
+LinkState state_of(const store::PhoneState& told) {
+  return told.state < kLinkStates ? static_cast<LinkState>(told.state) : LinkState::kOffline;
+}
+
 }  // namespace
 
 Fleet::Fleet(Loop& loop, store::Store& store, std::shared_ptr<const adb::KeyRing> keys,
              prometheus::Registry& registry)
-    : loop_(loop), store_(store), keys_(std::move(keys)), metrics_(registry) {}
+    : loop_(loop),
+      store_(store),
+      keys_(std::move(keys)),
+      metrics_(registry),
+      cluster_(store.cluster()),
+      tell_timer_([this] { tell_all(); }) {
+  // The first are given by serve().
+  if (cluster_ != nullptr) shards_.reset();
+}
 
 Fleet::~Fleet() = default;
 
@@ -36,8 +50,75 @@ void Fleet::start(std::vector<store::Instance> instances) {
 void Fleet::stop() {
   stopped_ = true;
   waiting_.clear();
+  tell_timer_.cancel();
   for (auto& phone : slots_) phone.reset();
   projects_.clear();
+}
+
+void Fleet::serve(const store::ShardSet& shards) {
+  const store::ShardSet before = std::exchange(shards_, shards);
+  for (const auto& phone : slots_) {
+    if (phone == nullptr || before[phone->shard()] == shards[phone->shard()]) continue;
+    const auto gauge = metrics_.links[static_cast<std::size_t>(phone->state())];
+    if (shards[phone->shard()]) {
+      gauge->Increment();
+      waiting_.push(phone->slot(), false);
+      tell(*phone);
+    } else {
+      gauge->Decrement();
+      to_tell_.erase(phone->slot());
+      phone->rest();
+    }
+  }
+  begin_tries();
+}
+
+void Fleet::set_alone(bool alone) {
+  if (std::exchange(alone_, alone) == alone || alone) return;
+  for (const auto& phone : slots_)
+    if (phone != nullptr && serves(*phone)) tell(*phone);
+}
+
+void Fleet::sync(std::vector<store::Instance> instances) {
+  if (stopped_) return;
+  std::unordered_map<std::int64_t, bool> there;
+  for (const store::Instance& instance : instances) there.emplace(instance.seq, true);
+  for (std::size_t slot = 0; slot < slots_.size(); ++slot)
+    if (slots_[slot] != nullptr && !there.contains(slots_[slot]->seq())) erase(*slots_[slot]);
+  for (store::Instance& instance : instances) add(std::move(instance));
+  begin_tries();
+}
+
+void Fleet::tell(const Phone& phone) {
+  if (cluster_ == nullptr || alone_ || !serves(phone)) return;
+  to_tell_.insert(phone.slot());
+  if (!tell_timer_.armed()) loop_.schedule(tell_timer_, kTellPause);
+}
+
+void Fleet::tell_all() {
+  std::vector<store::PhoneState> states;
+  for (const std::uint32_t slot : std::exchange(to_tell_, {})) {
+    const Phone* phone = slots_[slot].get();
+    if (phone == nullptr || !serves(*phone)) continue;
+    states.push_back({phone->seq(), phone->since_ms(), static_cast<std::uint8_t>(phone->state()),
+                      phone->why(), phone->model()});
+  }
+  if (!states.empty()) cluster_->put_phone_states(std::move(states));
+}
+
+void Fleet::read_others(std::int64_t project,
+                        std::function<void(std::unordered_map<std::int64_t, store::PhoneState>)> done) {
+  if (cluster_ == nullptr || alone_) return done({});
+  cluster_->read_phone_states(project,
+                              [this, done = std::move(done)](Result<std::vector<store::PhoneState>> read) {
+                                loop_.post([done, read = std::move(read)] {
+                                  std::unordered_map<std::int64_t, store::PhoneState> states;
+                                  if (read)
+                                    for (const store::PhoneState& state : *read)
+                                      states.emplace(state.instance, state);
+                                  done(std::move(states));
+                                });
+                              });
 }
 
 void Fleet::drop(Phone& phone, std::string why) {
@@ -101,23 +182,38 @@ void Fleet::remove(std::int64_t project, std::string id, Done<> done) {
 
 void Fleet::list(std::int64_t project, std::function<void(std::vector<PhoneView>)> done) {
   loop_.post([this, project, done = std::move(done)] {
-    std::vector<PhoneView> views;
-    views.reserve(phones(project).size());
-    for (const Phone* phone : phones(project)) views.push_back(phone->view());
-    done(std::move(views));
+    read_others(project, [this, project, done](const auto& others) {
+      std::vector<PhoneView> views;
+      views.reserve(phones(project).size());
+      for (const Phone* phone : phones(project)) {
+        PhoneView& view = views.emplace_back(phone->view());
+        const auto other = serves(*phone) ? others.end() : others.find(phone->seq());
+        if (other == others.end()) continue;
+        view.state = state_of(other->second);
+        view.since_ms = other->second.since_ms;
+        view.why = other->second.why;
+        view.model = other->second.model;
+      }
+      done(std::move(views));
+    });
   });
 }
 
 void Fleet::look_up(std::int64_t project, std::vector<std::string> ids,
                     std::function<void(std::vector<std::optional<LinkState>>)> done) {
   loop_.post([this, project, ids = std::move(ids), done = std::move(done)] {
-    std::vector<std::optional<LinkState>> states;
-    states.reserve(ids.size());
-    for (const std::string& id : ids) {
-      const Phone* phone = find(project, id);
-      states.push_back(phone == nullptr ? std::nullopt : std::optional(phone->state()));
-    }
-    done(std::move(states));
+    read_others(project, [this, project, ids, done](const auto& others) {
+      std::vector<std::optional<LinkState>> states;
+      states.reserve(ids.size());
+      for (const std::string& id : ids) {
+        const Phone* phone = find(project, id);
+        auto& state = states.emplace_back();
+        if (phone == nullptr) continue;
+        const auto other = serves(*phone) ? others.end() : others.find(phone->seq());
+        state = other == others.end() ? phone->state() : state_of(other->second);
+      }
+      done(std::move(states));
+    });
   });
 }
 
@@ -140,7 +236,12 @@ void Fleet::add(store::Instance instance) {
     spdlog::error("instance {} is left out: {}", instance.id, address.error().message);
     return;
   }
-  if (Phone* known = find(instance.project, instance.id)) {
+  Phone* known = find(instance.project, instance.id);
+  if (known != nullptr && known->seq() != instance.seq) {
+    erase(*known);  // it was removed, and added anew, by another node
+    known = nullptr;
+  }
+  if (known != nullptr) {
     if (instance.labels) known->set_labels(*std::move(instance.labels));
     if (known->address() != instance.address) move(*known, std::move(instance.address), std::move(*address));
     return;
@@ -160,23 +261,23 @@ void Fleet::add(store::Instance instance) {
   home.by_id.emplace(phone.id(), &phone);
   home.in_order.push_back(&phone);
   home.sorted = false;
-  metrics_.links[static_cast<std::size_t>(phone.state())]->Increment();
+  if (serves(phone)) metrics_.links[static_cast<std::size_t>(phone.state())]->Increment();
   events_->on_phone_added(phone);
-  waiting_.push(slot, false);
+  if (serves(phone)) waiting_.push(slot, false);
 }
 
 // What waits for the phone goes on waiting for it at its new address.
 void Fleet::move(Phone& phone, std::string address_text, Address address) {
   events_->on_link_cut(phone);
   phone.move(std::move(address_text), std::move(address));
-  waiting_.push(phone.slot(), false);
+  if (serves(phone)) waiting_.push(phone.slot(), false);
 }
 
 void Fleet::erase(Phone& phone) {
   const std::uint32_t slot = phone.slot();
   events_->on_link_cut(phone);
   events_->on_phone_removed(phone);
-  metrics_.links[static_cast<std::size_t>(phone.state())]->Decrement();
+  if (serves(phone)) metrics_.links[static_cast<std::size_t>(phone.state())]->Decrement();
   Project& home = projects_[phone.project()];
   home.by_id.erase(phone.id());
   std::erase(home.in_order, &phone);
@@ -186,8 +287,10 @@ void Fleet::erase(Phone& phone) {
 }
 
 void Fleet::on_link_changed(Phone& phone, LinkState before) {
+  if (!serves(phone)) return;
   metrics_.links[static_cast<std::size_t>(before)]->Decrement();
   metrics_.links[static_cast<std::size_t>(phone.state())]->Increment();
+  tell(phone);
   if (phone.state() == LinkState::kOnline) {
     spdlog::debug("instance {} is online", phone.id());
     events_->on_link_up(phone);
@@ -197,7 +300,7 @@ void Fleet::on_link_changed(Phone& phone, LinkState before) {
 }
 
 void Fleet::on_wants_try(Phone& phone) {
-  waiting_.push(phone.slot(), phone.failing());
+  if (serves(phone)) waiting_.push(phone.slot(), phone.failing());
   begin_tries();
 }
 
@@ -210,7 +313,7 @@ void Fleet::on_refused(Phone& phone) { events_->on_refused(phone); }
 
 void Fleet::begin_tries() {
   while (const auto slot = waiting_.pop()) {
-    if (slots_[*slot] == nullptr || !slots_[*slot]->idle()) continue;
+    if (slots_[*slot] == nullptr || !slots_[*slot]->idle() || !serves(*slots_[*slot])) continue;
     waiting_.begun();
     metrics_.tries.Increment();
     slots_[*slot]->connect(keys_);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,6 +15,7 @@
 #include "fleet/metrics.h"
 #include "fleet/phone.h"
 #include "fleet/try_queue.h"
+#include "store/cluster.h"
 #include "store/store.h"
 
 namespace drover::fleet {
@@ -51,6 +53,15 @@ class Fleet final : private PhoneEvents {
   void start(std::vector<store::Instance> instances);
   // Ends all links. Nothing happens afterwards.
   void stop();
+
+  // With several nodes: keeps links to the phones of these shards, and no others; to all until the first
+  // call. No shell may be running on one that goes.
+  void serve(const store::ShardSet& shards);
+  bool serves(const Phone& phone) const { return shards_[phone.shard()]; }
+  // Other nodes ask for the states of this one's links, and have such of their own.
+  void set_alone(bool alone);
+  // All that there are now, as another node knows them.
+  void sync(std::vector<store::Instance> instances);
 
   // Drops the link of a phone that answers but does not work, soon: may be called from within its events.
   // Nothing happens if it has gone by then. No shell may be running on it.
@@ -94,6 +105,11 @@ class Fleet final : private PhoneEvents {
   void on_try_over(Phone& phone) override;
   void on_refused(Phone& phone) override;
   void begin_tries();
+  void tell(const Phone& phone);
+  void tell_all();
+  // Calls `done` with the states that other nodes tell of their phones; none if they cannot be read.
+  void read_others(std::int64_t project,
+                   std::function<void(std::unordered_map<std::int64_t, store::PhoneState>)> done);
   void add(store::Instance instance);
   void move(Phone& phone, std::string address_text, Address address);
   void erase(Phone& phone);
@@ -109,6 +125,12 @@ class Fleet final : private PhoneEvents {
   std::unordered_map<std::int64_t, Project> projects_;
   TryQueue waiting_;  // may name phones that are gone
   bool stopped_ = false;
+
+  store::Cluster* const cluster_;  // null: the only node
+  store::ShardSet shards_ = store::ShardSet().set();
+  bool alone_ = true;
+  std::set<std::uint32_t> to_tell_;  // slots of phones whose links have changed
+  Timer tell_timer_;
 };
 
 }  // namespace drover::fleet

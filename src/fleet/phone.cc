@@ -52,7 +52,8 @@ Phone::Phone(Loop& loop, store::Instance instance, Address address, std::uint32_
       timer_([this] { on_timer(); }),
       since_ms_(loop.clock().unix_ms()),
       since_(loop.clock().steady()),
-      slot_(slot) {
+      slot_(slot),
+      shard_(store::shard_of(project_, id_)) {
   set_labels(std::move(instance.labels).value_or(store::Labels()));
 }
 
@@ -99,6 +100,13 @@ void Phone::move(std::string address_text, Address address) {
   backoff_.reset();
   close();
   become(LinkState::kConnecting, {});
+}
+
+void Phone::rest() {
+  backoff_.reset();
+  close();
+  state_ = LinkState::kConnecting;
+  why_.clear();
 }
 
 void Phone::on_online(const adb::Banner& banner) {

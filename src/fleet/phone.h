@@ -9,6 +9,7 @@
 #include "base/timer_wheel.h"
 #include "fleet/address.h"
 #include "fleet/backoff.h"
+#include "store/shards.h"
 #include "store/types.h"
 
 namespace drover {
@@ -69,6 +70,7 @@ class Phone final : private adb::ConnectionEvents {
   const std::string& id() const { return id_; }
   // A small number that no other phone of the fleet has: an index for tables beside it.
   std::uint32_t slot() const { return slot_; }
+  std::uint8_t shard() const { return shard_; }
   LinkState state() const { return state_; }
   const std::string& why() const { return why_; }
   const std::string& address() const { return address_text_; }
@@ -92,6 +94,10 @@ class Phone final : private adb::ConnectionEvents {
   void close();
   // The same phone is to be reached elsewhere: ends link and tries, and is idle until connect().
   void move(std::string address_text, Address address);
+  // Another node serves it: as move() to where it is, without on_link_changed.
+  void rest();
+  std::int64_t since_ms() const { return since_ms_; }
+  const std::string& model() const { return model_; }
 
  private:
   void on_online(const adb::Banner& banner) override;
@@ -118,6 +124,7 @@ class Phone final : private adb::ConnectionEvents {
   std::int64_t since_ms_ = 0;  // for people
   SteadyTime since_;           // the same moment, for us
   std::uint32_t slot_;
+  const std::uint8_t shard_;
   Backoff backoff_;
   LinkState state_ = LinkState::kConnecting;
   bool trying_ = false;

@@ -127,6 +127,13 @@ void Directory::revoke(const store::Revocation& revocation, std::int64_t now_ms)
   revoked_[revocation.session] = revocation.expires_ms;
 }
 
+void Directory::keep(const Directory& before) {
+  for (auto& [digest, token] : tokens_)
+    if (const Token* const same = find_in(before.tokens_, digest)) token.limit_key = same->limit_key;
+  for (auto& [seq, user] : users_)
+    if (const User* const same = before.user(seq)) user.newest_session_ms = same->newest_session_ms;
+}
+
 void Directory::session_given(std::int64_t user, std::int64_t issued_ms) {
   if (User* const found = find_user(user)) {
     found->newest_session_ms = std::max(found->newest_session_ms, issued_ms);

@@ -71,6 +71,10 @@ class Directory {
   void put(store::Policy row, std::shared_ptr<const identity::Policy> rules);
   void remove_policy(std::string_view name);
   void revoke(const store::Revocation& revocation, std::int64_t now_ms);
+  // Of what was there before all was read anew: keys of limits are not given twice,
+  void follow(const Directory& before) { last_limit_key_ = before.last_limit_key_; }
+  // and what is not stored goes on.
+  void keep(const Directory& before);
   void session_given(std::int64_t user, std::int64_t issued_ms);
 
   const std::map<std::int64_t, Project>& projects() const { return projects_; }

@@ -38,6 +38,15 @@ Result<std::unique_ptr<Identity>> Identity::load(const Clock& clock, store::Stor
   return std::unique_ptr<Identity>(new Identity(std::move(state)));
 }
 
+void Identity::reload(store::IdentityRows rows) {
+  state_->write([&](Directory& all) {
+    const Directory before = std::exchange(all, Directory());
+    all.follow(before);
+    state_->fill(std::move(rows));
+    all.keep(before);
+  });
+}
+
 // Says of every row that does not count what it is, and goes on.
 void Identity::State::fill(store::IdentityRows rows) {
   for (store::Project& project : rows.projects) directory.add(std::move(project));

@@ -48,6 +48,9 @@ class Identity {
                                                 IdentityOptions options = {});
   ~Identity();
 
+  // Any thread: what another node has stored counts from now on, instead of all that did.
+  void reload(store::IdentityRows rows);
+
   // Waits for passwords that are being checked, and gives up those that wait for it: what they were for is
   // told as failed or done before it returns, and later ones are refused. To be called before what its
   // answers go to is destroyed, by one thread, when no more of them come from elsewhere.

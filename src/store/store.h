@@ -22,9 +22,12 @@
 #include <vector>
 
 #include "base/result.h"
+#include "store/shards.h"
 #include "store/types.h"
 
 namespace drover::store {
+
+class Cluster;
 
 // Called with ok() after the commit is durable, or with why it failed, in which case nothing of it is stored.
 template <typename T = void>
@@ -39,10 +42,12 @@ struct WriteBatch {
   struct Ended {
     JobKey job;
     JobOutcome outcome;
+    Id id = {};  // of the task; 0: it was accepted by this very process
   };
   struct Finished {
     std::int64_t task = 0;
     std::int64_t at_ms = 0;
+    Id id = {};  // likewise
   };
 
   std::vector<Task> accepted;
@@ -55,9 +60,18 @@ struct WriteBatch {
   // Of the tasks that are accepted here, in their order; an entry without a task may stand anywhere.
   std::vector<AuditEntry> audit;
 
+  // With several nodes only (cluster.h).
+  struct Elsewhere {
+    std::int64_t task = 0;
+    ShardSet shards;
+  };
+  std::vector<Elsewhere> elsewhere;  // accepted tasks that have jobs in shards of other nodes
+  // Tasks whose jobs on this node have all ended: each finishes if those on the others have, too.
+  std::vector<Finished> parted;
+
   bool empty() const {
     return accepted.empty() && begun.empty() && unbegun.empty() && ended.empty() && finished.empty() &&
-           audit.empty();
+           audit.empty() && parted.empty();
   }
 };
 
@@ -66,6 +80,9 @@ struct WriteBatch {
 struct TaskRecord {
   Task task;
   std::vector<std::optional<JobOutcome>> outcomes;
+  // Jobs that have begun and have no outcome, from an engine for several nodes: there nobody has it all in
+  // memory.
+  std::vector<std::uint32_t> begun = {};
 };
 
 // What a stopped process left open.
@@ -135,6 +152,9 @@ class Store {
   virtual Result<IdentityRows> identity_rows() = 0;
   virtual Result<std::vector<Instance>> instances() = 0;
   virtual Result<Recovery> recover() = 0;
+
+  // Null for an engine that one process has for itself.
+  virtual Cluster* cluster() { return nullptr; }
 
   // Commits what is queued, calls what is owed, and ends the threads; not from a callback. Later calls fail
   // with kClosed. Idempotent.

@@ -18,6 +18,12 @@ void Board::add(LiveTaskPtr task) {
   if (added && task->finished()) cache(in, task);
 }
 
+void Board::remove(const Id& id) {
+  Part& in = part(id);
+  const std::lock_guard lock(in.mutex);
+  in.tasks.erase(id);
+}
+
 void Board::finished(const LiveTaskPtr& task) {
   Part& in = part(task->task().id);
   const std::lock_guard lock(in.mutex);

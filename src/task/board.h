@@ -23,6 +23,8 @@ class Board {
   LiveTaskPtr find(const Id& id) const;
   // An open task, which stays until it is told to be finished(); or a finished one, to be kept for a while.
   void add(LiveTaskPtr task);
+  // An open task of which other nodes have jobs from now on: the store knows more of it.
+  void remove(const Id& id);
   // The task has finished: from now on it may be dropped for newer ones.
   void finished(const LiveTaskPtr& task);
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "store/errc.h"
 #include "task/engine_impl.h"
 #include "task/outcomes.h"
 #include "task/planted.h"
@@ -36,11 +37,17 @@ EngineImpl::EngineImpl(Loop& loop, fleet::Fleet& fleet, store::Store& store, Eng
       metrics_(registry),
       board_(options.cache_bytes),
       output_budget_(options.output_memory),
+      cluster_(store.cluster()),
+      alone_(cluster_ == nullptr),
+      watch_timer_([this] { drop_unwatched(); }),
+      trust_timer_([this] { go_on_trusted(); }),
       admission_({options.max_queued_jobs, options.queue_memory},
                  {options.max_queued_jobs_per_project, options.queue_memory / 2}),
       patience_timer_([this] { give_up_waiting(); }),
       retry_timer_([this] { flush(); }) {
   fleet_.set_events(*this);
+  if (cluster_ == nullptr) mine_.set();
+  metrics_.shards.Set(static_cast<double>(mine_.count()));
 }
 
 void EngineImpl::accept(NewTask task, Done<LiveTaskPtr> done) {
@@ -64,13 +71,46 @@ void EngineImpl::accept_for_all(NewTask task, Done<LiveTaskPtr> done) {
 
 // It has its place already.
 void EngineImpl::accept_now(NewTask request, Done<LiveTaskPtr> done) {
-  const Place place = place_of(request);
-  if (stopped_ || draining_) {
-    admission_.leave(request.project, place);
-    return done(failure(Errc::kDraining));
+  if (cluster_ == nullptr) return accept_numbered(next_task_++, std::move(request), std::move(done));
+  unnumbered_.emplace_back(std::move(request), std::move(done));
+  if (std::exchange(number_wanted_, true)) return;
+  loop_.post([this] { number_tasks(); });
+}
+
+// With several nodes the database counts: so that what is accepted later has the larger number, wherever.
+void EngineImpl::number_tasks() {
+  number_wanted_ = false;
+  if (!trusted()) {
+    const Failure why = failure(Errc::kNotStored, "this node has lost touch with the database");
+    for (auto& [request, done] : std::exchange(unnumbered_, {})) refuse(request, done, why);
+    return;
   }
+  auto batch = std::make_shared<decltype(unnumbered_)>(std::exchange(unnumbered_, {}));
+  const auto count = static_cast<std::uint32_t>(batch->size());
+  cluster_->number_tasks(count, [this, batch](Result<std::vector<std::int64_t>> numbers) {
+    loop_.post([this, batch, numbers = std::move(numbers)] {
+      for (std::size_t i = 0; i < batch->size(); ++i) {
+        auto& [request, done] = (*batch)[i];
+        if (!numbers) {
+          refuse(request, done, failure(Errc::kNotStored));
+        } else {
+          accept_numbered((*numbers)[i], std::move(request), std::move(done));
+        }
+      }
+    });
+  });
+}
+
+void EngineImpl::refuse(const NewTask& request, const Done<LiveTaskPtr>& done, Failure why) {
+  admission_.leave(request.project, place_of(request));
+  done(std::move(why));
+}
+
+void EngineImpl::accept_numbered(std::int64_t seq, NewTask request, Done<LiveTaskPtr> done) {
+  if (stopped_ || draining_) return refuse(request, done, failure(Errc::kDraining));
+  const Place place = place_of(request);
   store::Task task;
-  task.seq = next_task_++;
+  task.seq = seq;
   task.created_ms = loop_.clock().unix_ms();
   task.id = ids_.next(task.created_ms);
   task.project = request.project;
@@ -84,9 +124,7 @@ void EngineImpl::accept_now(NewTask request, Done<LiveTaskPtr> done) {
   }
 
   const OpenTaskPtr opened = open(std::move(task), place, Seconds(request.start_deadline_s));
-  const auto jobs = static_cast<std::uint32_t>(opened->phases.size());
-  for (std::uint32_t i = 0; i < jobs; ++i) queue_job(opened, i);
-  if (jobs == 0) turn_.finish(opened, opened->task.created_ms);
+  deal_out(opened);
   if (planted("answer-before-commit")) {
     opened->live = std::make_shared<LiveTask>(opened->task);
     board_.add(opened->live);
@@ -95,6 +133,36 @@ void EngineImpl::accept_now(NewTask request, Done<LiveTaskPtr> done) {
   turn_.accept(opened, std::move(done));
   metrics_.tasks.Increment();
   want_flush();
+}
+
+// A new task's jobs to their lanes, or to the nodes that have them.
+void EngineImpl::deal_out(const OpenTaskPtr& task) {
+  const auto jobs = static_cast<std::uint32_t>(task->phases.size());
+  store::ShardSet others;
+  std::vector<std::uint32_t> unknown;
+  for (std::uint32_t i = 0; i < jobs && !mine_.all(); ++i) {
+    const fleet::Phone* phone = fleet_.find(task->project, task->task.targets[i]);
+    if (phone == nullptr || is_mine(*phone)) continue;
+    task->phases[i] = Phase::kElsewhere;
+    others.set(phone->shard());
+    ++task->elsewhere;
+  }
+  if (task->elsewhere > 0) {
+    task->shared = true;
+    task->open_jobs -= task->elsewhere;
+    admission_.leave(task->project, {task->elsewhere, 0});
+    metrics_.open.Decrement(task->elsewhere);
+    turn_.batch.elsewhere.push_back({task->seq, others});
+  }
+  // Another node may have accepted something for the same phones that this one does not know yet. The commit
+  // brings it, so these come behind it.
+  task->queue_later = !alone_;
+  for (std::uint32_t i = 0; i < jobs; ++i) {
+    if (task->phases[i] != Phase::kQueued) continue;
+    if (task->queue_later && fleet_.find(task->project, task->task.targets[i]) != nullptr) continue;
+    queue_job(task, i);
+  }
+  if (jobs == 0) turn_.finish(task, task->task.created_ms);
 }
 
 OpenTaskPtr EngineImpl::open(store::Task task, Place place, Millis until_deadline) {
@@ -107,6 +175,12 @@ OpenTaskPtr EngineImpl::open(store::Task task, Place place, Millis until_deadlin
   opened->accepted_at = loop_.clock().steady();
   loop_.schedule(opened->deadline_timer, until_deadline);
   open_.emplace(id, opened);
+  if (cluster_ != nullptr) {
+    by_number_.emplace(opened->seq, opened);
+    opened->shards.reserve(opened->task.targets.size());
+    for (const std::string& target : opened->task.targets)
+      opened->shards.push_back(store::shard_of(opened->project, target));
+  }
   metrics_.open.Increment(opened->open_jobs);
   return opened;
 }
@@ -127,8 +201,25 @@ void EngineImpl::end_job(const JobRef& job, store::JobOutcome outcome) {
   const std::int64_t now = outcome.ended_ms;
   if (planted("show-before-commit") && job.task->live) job.task->live->ended(job.index, outcome);
   turn_.end(job, std::move(outcome));
-  if (--job.task->open_jobs == 0) turn_.finish(job.task, now);
+  if (--job.task->open_jobs == 0) jobs_ended(job.task, now);
   want_flush();
+}
+
+// All of this node's. Whether it was the last node the store finds out.
+void EngineImpl::jobs_ended(const OpenTaskPtr& task, std::int64_t at_ms) {
+  if (task->shared) {
+    turn_.part(task, at_ms);
+  } else {
+    turn_.finish(task, at_ms);
+  }
+}
+
+// Nothing more is to be done for it here.
+void EngineImpl::forget(const OpenTaskPtr& task) {
+  task->deadline_timer.cancel();
+  by_number_.erase(task->seq);
+  const auto it = open_.find(task->id);
+  if (it != open_.end() && it->second == task) open_.erase(it);
 }
 
 Lane* EngineImpl::lane_of(const JobRef& job) {
@@ -161,13 +252,19 @@ void EngineImpl::pass_deadline(const OpenTaskPtr& task, std::uint32_t first) {
 void EngineImpl::cancel(std::int64_t project, const Id& task, Done<> done) {
   loop_.post([this, project, task, done = std::move(done)] {
     const auto it = open_.find(task);
-    if (it != open_.end() && it->second->live && it->second->project == project) {
+    const bool whole = it != open_.end() && it->second->elsewhere == 0;
+    if (whole && it->second->live && it->second->project == project) {
       return cancel_from(OpenTaskPtr(it->second), 0, done);
     }
     // Perhaps it has finished: then there is nothing to cancel, which is no failure.
-    find(project, task, [done](Result<LiveTaskPtr> found) {
+    find(project, task, [this, done](Result<LiveTaskPtr> found) {
       if (!found) return done(Failure(std::move(found.error())));
-      done({});
+      if (cluster_ == nullptr || (*found)->finished()) return done({});
+      cluster_->cancel_task((*found)->task().seq, [this, done](Result<> told) {
+        loop_.post([done, told = std::move(told)] {
+          done(told || told.error().code == store::Errc::kNotFound ? Result<>() : failure(Errc::kNotStored));
+        });
+      });
     });
   });
 }
@@ -178,7 +275,7 @@ void EngineImpl::cancel_from(const OpenTaskPtr& task, std::uint32_t first, const
   for (std::uint32_t i = first; i < end; ++i) {
     const JobRef job{task, i};
     const Phase phase = job.phase();
-    if (phase == Phase::kEnded) continue;
+    if (phase == Phase::kEnded || phase == Phase::kElsewhere) continue;
     Lane* lane = lane_of(job);
     if (phase == Phase::kRunning) {
       if (lane != nullptr && lane->run) lane->run->cancel();
@@ -213,9 +310,29 @@ void EngineImpl::find(std::int64_t project, const Id& task, Done<LiveTaskPtr> do
                      if (!read) return done(Failure(std::move(read.error())));
                      if (!*read || (*read)->task.project != project) return done(failure(Errc::kNotFound));
                      auto live = std::make_shared<LiveTask>(std::move(**read));
-                     if (live->finished()) board_.add(live);
+                     if (live->finished()) {
+                       board_.add(live);
+                     } else if (cluster_ != nullptr) {
+                       watch(live);
+                     }
                      done(std::move(live));
                    });
+}
+
+void EngineImpl::refresh(const LiveTaskPtr& task, std::function<void()> then) {
+  if (cluster_ == nullptr || task->finished() || board_.find(task->task().id) == task) return then();
+  store_.read_task(task->task().id,
+                   [task, then = std::move(then)](Result<std::optional<store::TaskRecord>> read) {
+                     if (read && *read) task->merge(std::move(**read));
+                     then();
+                   });
+}
+
+// Of its start deadline; a wall clock that was set back does not make it longer.
+Millis EngineImpl::time_left(const store::Task& request) const {
+  const std::int64_t deadline_ms = std::int64_t{request.start_deadline_s} * 1000;
+  return Millis(
+      std::clamp<std::int64_t>(request.created_ms + deadline_ms - loop_.clock().unix_ms(), 0, deadline_ms));
 }
 
 void EngineImpl::recover(store::Recovery recovery) {
@@ -229,10 +346,6 @@ void EngineImpl::recover(store::Recovery recovery) {
   std::size_t interrupted_jobs = 0;
   for (store::TaskRecord& record : recovery.open) {
     store::Task request = record.task;
-    // What is left of the deadline; a wall clock that was set back does not make it longer.
-    const std::int64_t deadline_ms = std::int64_t{request.start_deadline_s} * 1000;
-    const std::int64_t left_ms =
-        std::clamp<std::int64_t>(request.created_ms + deadline_ms - now, 0, deadline_ms);
     std::vector<bool> has_ended(request.targets.size());
     Place place{request.targets.size(), memory_of(request.command, request.targets)};
     for (std::size_t i = 0; i < record.outcomes.size(); ++i) {
@@ -243,7 +356,7 @@ void EngineImpl::recover(store::Recovery recovery) {
 
     auto live = std::make_shared<LiveTask>(std::move(record));
     board_.add(live);
-    const OpenTaskPtr task = open(std::move(request), place, Millis(left_ms));
+    const OpenTaskPtr task = open(store::Task(request), place, time_left(request));
     task->live = std::move(live);
     for (std::uint32_t i = 0; i < has_ended.size(); ++i) {
       const JobRef job{task, i};
@@ -283,7 +396,8 @@ void EngineImpl::recover(store::Recovery recovery) {
     for (const OpenTaskPtr& task : tasks) {
       for (std::uint32_t i = 0; i < task->phases.size(); ++i) {
         if (task->phases[i] == Phase::kQueued && !planted("forget-queued")) queue_job(task, i);
-        if (task->phases[i] == Phase::kReady && planted("run-again")) lane_of({task, i})->current = {task, i};
+        if (task->phases[i] == Phase::kReady && planted("run-again"))
+          set_current(*lane_of({task, i}), {task, i});
       }
     }
   });
@@ -296,6 +410,10 @@ void EngineImpl::drain(std::function<void()> done) {
     drained_ = done;
     for (Lane& lane : lanes_) {
       if (lane.current && lane.current.phase() == Phase::kReady) put_back(lane);
+    }
+    if (cluster_ != nullptr) {
+      cluster_->leave();
+      close_shards(mine_);
     }
     check_drained();
   });
@@ -311,6 +429,8 @@ void EngineImpl::stop() {
   admission_.close();
   retry_timer_.cancel();
   patience_timer_.cancel();
+  watch_timer_.cancel();
+  trust_timer_.cancel();
   for (Lane& lane : lanes_) {
     lane.run.reset();
     lane.phone = nullptr;

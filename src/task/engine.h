@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "fleet/fleet.h"
+#include "store/cluster.h"
 #include "store/store.h"
 #include "task/board.h"
 #include "task/errc.h"
@@ -96,6 +97,13 @@ class Engine {
   // What still runs stays as it is in the store: the next start finds it INTERRUPTED. Nothing happens
   // afterwards.
   virtual void stop() = 0;
+
+  // Any thread. `then` when what the store knows of the task's jobs shows in it: at once where all is here,
+  // else on a thread of the store's.
+  virtual void refresh(const LiveTaskPtr& task, std::function<void()> then) = 0;
+
+  // With several nodes: what the store tells of shards goes here.
+  virtual store::ShardEvents& shard_events() = 0;
 
   // Any thread: the store took the last batch.
   virtual bool healthy() const = 0;

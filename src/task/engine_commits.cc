@@ -22,6 +22,8 @@ namespace {
 constexpr int kBeginsPerTurn = 256;
 
 constexpr Millis kRetryPause{500};
+// Until a node that has lost touch with the others looks again whether it may begin jobs.
+constexpr Millis kTrustPause{100};
 
 }  // namespace
 
@@ -38,7 +40,9 @@ void EngineImpl::want_flush() {
 
 void EngineImpl::flush() {
   if (stopped_) return;
-  if (!draining_) {
+  if (!begin_queue_.empty() && !trusted()) {
+    if (!trust_timer_.armed()) loop_.schedule(trust_timer_, kTrustPause);
+  } else if (!draining_) {
     for (int i = 0; i < kBeginsPerTurn; ++i) {
       const auto slot = begin_queue_.pop();
       if (!slot) break;
@@ -104,7 +108,11 @@ void EngineImpl::publish(Turn& turn) {
     const OpenTaskPtr& task = turn.accepted[i].first;
     if (planted("answer-before-commit")) continue;
     task->live = std::make_shared<LiveTask>(std::move(batch.accepted[i]));
-    board_.add(task->live);
+    if (task->elsewhere == 0) {
+      board_.add(task->live);
+    } else {
+      watch(task->live);
+    }
   }
   const SteadyTime now = loop_.clock().steady();
   for (std::size_t i = 0; i < turn.ended.size(); ++i) {
@@ -125,9 +133,18 @@ void EngineImpl::publish(Turn& turn) {
     task->live->finish(batch.finished[i].at_ms);
     board_.finished(task->live);
     admission_.leave(task->project, {0, task->memory});
-    open_.erase(task->live->task().id);
+    forget(task);
+  }
+  for (const OpenTaskPtr& task : turn.parted) {
+    // Meanwhile it may have got jobs of others.
+    if (task->refused || task->open_jobs > 0 || !by_number_.contains(task->seq)) continue;
+    // The store knows when it has finished, if it has.
+    board_.remove(task->id);
+    admission_.leave(task->project, {0, task->memory});
+    forget(task);
   }
   for (auto& [task, done] : turn.accepted) done(task->live);
+  for (auto& [task, done] : turn.accepted) queue_stored(task);
   if (turn.failures == failures_) {
     for (const auto& done : turn.told) done({});
   } else if (!turn.told.empty()) {
@@ -145,6 +162,20 @@ void EngineImpl::publish(Turn& turn) {
   }
 }
 
+// Its jobs come behind those that other nodes have accepted before.
+void EngineImpl::queue_stored(const OpenTaskPtr& task) {
+  for (const auto& then : std::exchange(task->when_stored, {})) then();
+  if (std::exchange(task->queue_later, false)) {
+    for (std::uint32_t i = 0; i < task->phases.size(); ++i)
+      if (task->phases[i] == Phase::kQueued) queue_job(task, i);
+  }
+  // All of it is for others.
+  if (task->elsewhere > 0 && task->elsewhere == task->phases.size()) {
+    admission_.leave(task->project, {0, task->memory});
+    forget(task);
+  }
+}
+
 // Nothing of the turn is stored: what was to be accepted is refused, with its entries of the audit log, all
 // else is tried again.
 void EngineImpl::take_back(Turn& turn) {
@@ -154,8 +185,10 @@ void EngineImpl::take_back(Turn& turn) {
     task->refused = true;
     task->deadline_timer.cancel();
     std::fill(task->phases.begin(), task->phases.end(), Phase::kEnded);
-    admission_.leave(task->project, {task->phases.size(), task->memory});
-    metrics_.open.Decrement(static_cast<double>(task->phases.size()));
+    const std::size_t here = task->phases.size() - task->elsewhere;
+    admission_.leave(task->project, {here, task->memory});
+    metrics_.open.Decrement(static_cast<double>(here));
+    by_number_.erase(task->seq);
   }
   for (std::size_t i = 0; i < turn.accepted.size(); ++i) open_.erase(batch.accepted[i].id);
   for (std::size_t i = 0; i < turn.begun.size(); ++i) {
@@ -174,7 +207,12 @@ void EngineImpl::take_back(Turn& turn) {
   for (std::size_t i = 0; i < turn.finished.size(); ++i) {
     if (!turn.finished[i]->refused) turn_.finish(turn.finished[i], batch.finished[i].at_ms);
   }
-  for (auto& [task, done] : turn.accepted) done(failure(Errc::kNotStored));
+  for (const OpenTaskPtr& task : turn.parted)
+    if (!task->refused) turn_.part(task, loop_.clock().unix_ms());
+  for (auto& [task, done] : turn.accepted) {
+    done(failure(Errc::kNotStored));
+    for (const auto& then : std::exchange(task->when_stored, {})) then();
+  }
   for (const auto& done : turn.told) done(failure(Errc::kNotStored));
   loop_.schedule(retry_timer_, kRetryPause);
 }

@@ -1,11 +1,13 @@
 // The engine's inside. Only engine*.cc include this.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/id.h"
@@ -19,7 +21,7 @@
 
 namespace drover::task {
 
-class EngineImpl final : public Engine, private fleet::FleetEvents {
+class EngineImpl final : public Engine, private fleet::FleetEvents, private store::ShardEvents {
  public:
   EngineImpl(Loop& loop, fleet::Fleet& fleet, store::Store& store, EngineOptions options,
              prometheus::Registry& registry);
@@ -33,6 +35,8 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
   void recover(store::Recovery recovery) override;
   void drain(std::function<void()> done) override;
   void stop() override;
+  void refresh(const LiveTaskPtr& task, std::function<void()> then) override;
+  store::ShardEvents& shard_events() override { return *this; }
   bool healthy() const override { return healthy_.load(std::memory_order_relaxed); }
 
  private:
@@ -40,6 +44,13 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
 
   // engine.cc: tasks come, end, are cancelled.
   void accept_now(NewTask task, Done<LiveTaskPtr> done);
+  void number_tasks();
+  void accept_numbered(std::int64_t seq, NewTask task, Done<LiveTaskPtr> done);
+  void refuse(const NewTask& task, const Done<LiveTaskPtr>& done, Failure why);
+  void deal_out(const OpenTaskPtr& task);
+  void jobs_ended(const OpenTaskPtr& task, std::int64_t at_ms);
+  void forget(const OpenTaskPtr& task);
+  Millis time_left(const store::Task& request) const;
   OpenTaskPtr open(store::Task task, Place place, Millis until_deadline);
   void queue_job(const OpenTaskPtr& task, std::uint32_t index);
   void pass_deadline(const OpenTaskPtr& task, std::uint32_t first);
@@ -60,11 +71,39 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
   void put_back(Lane& lane);
   void release_current(Lane& lane);
 
+  // engine_shards.cc: what comes from other nodes, and goes to them.
+  void on_adopt(store::Adoption adoption) override;
+  void on_alone(bool alone, Applied done) override;
+  void on_shards_wanted(const store::ShardSet& shards) override;
+  void on_cancel(std::int64_t task, Applied done) override;
+  void on_finished(std::vector<std::int64_t> tasks) override;
+  void adopt(store::Adoption adoption);
+  OpenTaskPtr take_up(store::TaskRecord& record);
+  std::uint32_t take_jobs(const OpenTaskPtr& task, store::TaskRecord& record,
+                          const std::unordered_map<std::int64_t, std::int64_t>& begun);
+  void close_shards(const store::ShardSet& shards);
+  void close_idle();
+  void hand_over(const store::ShardSet& shards);
+  void say_closed(const store::ShardSet& shards);
+  void cancel_here(std::int64_t task, const Applied& done);
+  void watch(const LiveTaskPtr& task);
+  void read_watched(std::int64_t task, const Id& id);
+  void drop_unwatched();
+  bool is_mine(const fleet::Phone& phone) const { return mine_[phone.shard()]; }
+  bool may_begin_in(const fleet::Phone& phone) const {
+    return mine_[phone.shard()] && !closing_[phone.shard()];
+  }
+  bool trusted() const { return cluster_ == nullptr || cluster_->trusted(); }
+  void go_on_trusted();
+  void set_current(Lane& lane, JobRef job);
+  void clear_current(Lane& lane);
+
   // engine_commits.cc: what is stored, and what follows from it.
   void want_flush();
   void flush();
   void on_committed(const std::shared_ptr<Turn>& shared, const Result<>& result);
   void publish(Turn& turn);
+  void queue_stored(const OpenTaskPtr& task);
   void take_back(Turn& turn);
   void give_up_waiting();
   void check_drained();
@@ -76,6 +115,26 @@ class EngineImpl final : public Engine, private fleet::FleetEvents {
   Metrics metrics_;
   Board board_;
   OutputBudget output_budget_;
+
+  // Null: this is the only node, and all shards are its.
+  store::Cluster* const cluster_;
+  bool alone_;
+  store::ShardSet mine_;
+  store::ShardSet closing_;                           // of these; nothing more begins in them
+  std::array<std::uint32_t, store::kShards> busy_{};  // lanes that have a current job
+  bool close_wanted_ = false;
+  std::unordered_map<std::int64_t, OpenTaskPtr> by_number_;
+  std::vector<std::pair<NewTask, Done<LiveTaskPtr>>> unnumbered_;
+  bool number_wanted_ = false;
+  struct Watched {
+    Id id;
+    std::vector<std::weak_ptr<LiveTask>> tasks;
+  };
+  std::unordered_map<std::int64_t, Watched> watched_;
+  Timer watch_timer_;
+  std::vector<std::uint32_t>
+      distrusted_;  // slots of lanes whose current job may begin, if this node still may
+  Timer trust_timer_;
 
   IdMaker ids_;
   std::int64_t next_task_ = 1;

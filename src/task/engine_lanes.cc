@@ -7,6 +7,12 @@
 #include "task/planted.h"
 
 namespace drover::task {
+namespace {
+
+// Until a node that has lost touch with the others looks again whether it may begin jobs.
+constexpr Millis kTrustPause{100};
+
+}  // namespace
 
 void EngineImpl::on_phone_added(fleet::Phone& phone) {
   if (lanes_.size() <= phone.slot()) lanes_.resize(phone.slot() + 1);
@@ -23,12 +29,22 @@ void EngineImpl::on_link_up(fleet::Phone& phone) {
   }
 }
 
+// The node may have lost touch for a moment: what was about to begin then, begins now.
+void EngineImpl::go_on_trusted() {
+  if (!trusted()) return loop_.schedule(trust_timer_, kTrustPause);
+  for (const std::uint32_t slot : std::exchange(distrusted_, {})) {
+    Lane& lane = lanes_[slot];
+    if (lane.phone != nullptr && lane.current && lane.current.phase() == Phase::kReady) start_current(lane);
+  }
+  want_flush();
+}
+
 void EngineImpl::on_refused(fleet::Phone& phone) {
   Lane& lane = lanes_[phone.slot()];
   const std::int64_t now = loop_.clock().unix_ms();
   if (lane.current && lane.current.phase() == Phase::kReady) {
     end_job(lane.current, refused(now));
-    lane.current = {};
+    clear_current(lane);
   }
   for (JobRef job = lane.queue.pop(); job; job = lane.queue.pop()) end_job(job, refused(now));
 }
@@ -42,13 +58,16 @@ void EngineImpl::on_phone_removed(fleet::Phone& phone) {
   Lane& lane = lanes_[phone.slot()];
   const std::int64_t now = loop_.clock().unix_ms();
   if (lane.current && lane.current.phase() != Phase::kEnded) end_job(lane.current, phone_not_found(now));
-  lane.current = {};
+  clear_current(lane);
   for (JobRef job = lane.queue.pop(); job; job = lane.queue.pop()) end_job(job, phone_not_found(now));
   lane.phone = nullptr;
 }
 
 void EngineImpl::want_turn(Lane& lane) {
-  if (lane.wants_turn || lane.current || lane.queue.empty() || lane.phone->link() == nullptr) return;
+  if (lane.wants_turn || lane.current || lane.queue.empty() || lane.phone->link() == nullptr ||
+      !may_begin_in(*lane.phone)) {
+    return;
+  }
   lane.wants_turn = true;
   if (planted("send-before-commit")) begin_next(lane);
   begin_queue_.push(lane.phone->project(), lane.phone->slot());
@@ -58,8 +77,10 @@ void EngineImpl::want_turn(Lane& lane) {
 // The lane's turn has come: its next job begins with the commit of this turn.
 void EngineImpl::begin_next(Lane& lane) {
   lane.wants_turn = false;
-  if (lane.phone == nullptr || lane.current || lane.phone->link() == nullptr) return;
-  lane.current = lane.queue.pop();
+  if (lane.phone == nullptr || lane.current || lane.phone->link() == nullptr || !may_begin_in(*lane.phone)) {
+    return;
+  }
+  set_current(lane, lane.queue.pop());
   if (!lane.current) return;
   if (planted("send-before-commit") && lane.current.task->live) {
     turn_.batch.begun.push_back({lane.current.key(), loop_.clock().unix_ms()});
@@ -77,7 +98,13 @@ void EngineImpl::start_current(Lane& lane) {
     end_job(job, expired(*lane.phone, job.task->request().start_deadline_s, now));
     return release_current(lane);
   }
-  if (draining_) return put_back(lane);
+  if (draining_ || closing_[lane.phone->shard()]) return put_back(lane);
+  if (!trusted()) {
+    job.phase() = Phase::kReady;
+    distrusted_.push_back(lane.phone->slot());
+    if (!trust_timer_.armed()) loop_.schedule(trust_timer_, kTrustPause);
+    return;
+  }
   adb::Connection* link = lane.phone->link();
   if (link == nullptr || !link->online()) {
     job.phase() = Phase::kReady;
@@ -113,7 +140,7 @@ void EngineImpl::on_shell_end(std::uint32_t slot, const adb::ShellEnd& end) {
     fleet_.drop(*lane.phone, "the phone refused to open a shell");
     if (loop_.clock().steady() < job.task->deadline) {
       job.phase() = Phase::kReady;
-      if (draining_) put_back(lane);
+      if (draining_ || closing_[lane.phone->shard()]) put_back(lane);
       return;
     }
     // The deadline has passed meanwhile, and nobody will look at it again.
@@ -134,13 +161,25 @@ void EngineImpl::put_back(Lane& lane) {
   lane.current.phase() = Phase::kQueued;
   lane.current.task->live->unbegun(lane.current.index);
   turn_.unbegin(lane.current);
-  lane.current = {};
+  clear_current(lane);
   want_flush();
 }
 
 void EngineImpl::release_current(Lane& lane) {
-  lane.current = {};
+  clear_current(lane);
   want_turn(lane);
+}
+
+void EngineImpl::set_current(Lane& lane, JobRef job) {
+  lane.current = std::move(job);
+  if (lane.current) ++busy_[lane.phone->shard()];
+}
+
+void EngineImpl::clear_current(Lane& lane) {
+  if (!lane.current) return;
+  lane.current = {};
+  const std::uint8_t shard = lane.phone->shard();
+  if (--busy_[shard] == 0 && closing_[shard]) close_idle();
 }
 
 }  // namespace drover::task

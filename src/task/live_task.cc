@@ -18,6 +18,7 @@ LiveTask::LiveTask(store::TaskRecord record) : LiveTask(std::move(record.task)) 
   for (std::size_t i = 0; i < record.outcomes.size() && i < states_.size(); ++i) {
     if (record.outcomes[i]) ended(static_cast<std::uint32_t>(i), std::move(*record.outcomes[i]));
   }
+  for (const std::uint32_t index : record.begun) begun(index);
   if (task_.finished_ms != 0) finish(task_.finished_ms);
 }
 
@@ -31,10 +32,32 @@ void LiveTask::when_finished(std::function<void()> told) {
     const std::lock_guard lock(mutex_);
     if (!finished()) {
       waiters_.push_back(std::move(told));
-      return;
+      told = waiters_.size() == 1 ? on_wait_ : nullptr;
     }
   }
-  told();
+  if (told) told();
+}
+
+void LiveTask::set_on_wait(std::function<void()> hook) {
+  {
+    const std::lock_guard lock(mutex_);
+    on_wait_ = hook;
+    if (waiters_.empty()) return;
+  }
+  hook();
+}
+
+void LiveTask::merge(store::TaskRecord record) {
+  std::vector<std::uint32_t> news;
+  {
+    const std::lock_guard lock(mutex_);
+    for (std::uint32_t i = 0; i < record.outcomes.size() && i < outcomes_.size(); ++i)
+      if (record.outcomes[i] && !outcomes_[i]) news.push_back(i);
+  }
+  for (const std::uint32_t index : news) ended(index, std::move(*record.outcomes[index]));
+  for (const std::uint32_t index : record.begun)
+    if (index < states_.size()) begun(index);
+  if (record.task.finished_ms != 0 && !finished()) finish(record.task.finished_ms);
 }
 
 std::shared_ptr<const std::string> LiveTask::kept_answer() const {
@@ -62,7 +85,7 @@ std::size_t LiveTask::footprint() const {
 
 void LiveTask::begun(std::uint32_t index) {
   const std::lock_guard lock(mutex_);
-  if (states_[index] == JobState::kRunning) return;
+  if (states_[index] != JobState::kQueued) return;
   states_[index] = JobState::kRunning;
   ++counts_.running;
 }

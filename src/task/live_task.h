@@ -60,6 +60,8 @@ class LiveTask {
   // Calls `told` once every job has ended: at once if so, else later on the engine's loop (so post to one's
   // own).
   void when_finished(std::function<void()> told);
+  // Calls `hook` when somebody begins to wait for an end that has not come, or at once if somebody does.
+  void set_on_wait(std::function<void()> hook);
 
   // Space for one form of answer made from a finished task, so that it is made once. Null until kept.
   std::shared_ptr<const std::string> kept_answer() const;
@@ -73,6 +75,8 @@ class LiveTask {
   void unbegun(std::uint32_t index);  // a planned stop comes before the phone has taken the command
   void ended(std::uint32_t index, store::JobOutcome outcome);
   void finish(std::int64_t at_ms);  // tells who waits
+  // What the store knows, and this does not yet.
+  void merge(store::TaskRecord record);
   std::int64_t finished_ms() const { return finished_ms_.load(std::memory_order_relaxed); }
 
  private:
@@ -86,6 +90,7 @@ class LiveTask {
   std::vector<std::unique_ptr<const store::JobOutcome>> outcomes_;
   Counts counts_;
   std::vector<std::function<void()>> waiters_;
+  std::function<void()> on_wait_;
   std::shared_ptr<const std::string> answer_;
 
   std::atomic<bool> finished_{false};

@@ -24,6 +24,7 @@ Metrics::Metrics(prometheus::Registry& registry)
     : tasks(counter(registry, "drover_tasks_total", "Tasks accepted")),
       open(gauge(registry, "drover_jobs_open", "Jobs accepted and not yet ended")),
       running(gauge(registry, "drover_jobs_running", "Commands running on phones")),
+      shards(gauge(registry, "drover_shards", "Shards of 256 whose phones this node serves")),
       latency(prometheus::BuildHistogram()
                   .Name("drover_job_seconds")
                   .Help("From a job's acceptance until its end was stored")

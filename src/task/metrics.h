@@ -23,6 +23,7 @@ struct Metrics {
   prometheus::Counter& tasks;                          // drover_tasks_total
   prometheus::Gauge& open;                             // drover_jobs_open: accepted and not ended
   prometheus::Gauge& running;                          // drover_jobs_running
+  prometheus::Gauge& shards;                           // drover_shards: whose phones this node serves
   prometheus::Histogram& latency;  // drover_job_seconds: from accepted to ended and stored
 };
 

@@ -18,6 +18,7 @@ enum class Phase : std::uint8_t {
   kReady,      // it may begin, but its phone is gone for the moment
   kRunning,    // OPEN has left
   kEnded,      // its outcome is on the way to the store, or there
+  kElsewhere,  // another node's
 };
 
 // The engine's loop only. Lanes may name jobs of tasks that are over: a job's phase tells.
@@ -25,6 +26,7 @@ struct OpenTask {
   OpenTask(store::Task accepted, SteadyTime deadline_, std::function<void()> on_deadline)
       : task(std::move(accepted)),
         seq(task.seq),
+        id(task.id),
         run_timeout_s(task.run_timeout_s),
         project(task.project),
         phases(task.targets.size(), Phase::kQueued),
@@ -39,10 +41,16 @@ struct OpenTask {
   store::Task task;
   LiveTaskPtr live;  // null until the commit that accepts it
   std::int64_t seq;
+  Id id;
   std::uint32_t run_timeout_s;
   std::int64_t project;
   std::vector<Phase> phases;
-  std::uint32_t open_jobs;   // not yet in phase kEnded
+  std::vector<std::uint8_t> shards;  // of its jobs; empty with a single node
+  std::uint32_t open_jobs;           // this node's that are not yet in phase kEnded
+  std::uint32_t elsewhere = 0;       // in phase kElsewhere
+  bool shared = false;               // another node has, or had, jobs of it, and may report its end
+  bool queue_later = false;          // its jobs go to their lanes after the commit that accepts it
+  std::vector<std::function<void()>> when_stored;
   std::uint64_t memory = 0;  // what it holds of the queue's memory
   bool refused = false;      // it could not be stored, and nobody was told of it
   SteadyTime accepted_at{};

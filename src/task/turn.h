@@ -21,6 +21,7 @@ struct Turn {
   std::vector<JobRef> ended;
   std::size_t output_held = 0;  // of the output budget, by the outcomes of these
   std::vector<OpenTaskPtr> finished;
+  std::vector<OpenTaskPtr> parted;
 
   std::vector<Engine::Done<>> told;  // after the commit, or why there was none
   std::uint32_t failures = 0;        // so many commits had failed when this was given to the store
@@ -39,12 +40,16 @@ struct Turn {
   }
   void unbegin(const JobRef& job) { batch.unbegun.push_back(job.key()); }
   void end(const JobRef& job, store::JobOutcome outcome) {
-    batch.ended.push_back({job.key(), std::move(outcome)});
+    batch.ended.push_back({job.key(), std::move(outcome), job.task->id});
     ended.push_back(job);
   }
   void finish(const OpenTaskPtr& task, std::int64_t at_ms) {
-    batch.finished.push_back({task->seq, at_ms});
+    batch.finished.push_back({task->seq, at_ms, task->id});
     finished.push_back(task);
+  }
+  void part(const OpenTaskPtr& task, std::int64_t at_ms) {
+    batch.parted.push_back({task->seq, at_ms, task->id});
+    parted.push_back(task);
   }
 };
 

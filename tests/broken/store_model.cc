@@ -284,8 +284,8 @@ void Model::apply(const WriteBatch& batch) {
     record.outcomes.resize(task.targets.size());
   }
   for (const auto& [job, at_ms] : batch.begun) begun.insert(job.packed());
-  for (const auto& [job, outcome] : batch.ended) tasks.at(job.task).outcomes.at(job.index) = outcome;
-  for (const auto& [task, at_ms] : batch.finished) {
+  for (const auto& [job, outcome, id] : batch.ended) tasks.at(job.task).outcomes.at(job.index) = outcome;
+  for (const auto& [task, at_ms, id] : batch.finished) {
     tasks.at(task).task.finished_ms = at_ms;
     begun.erase(begun.lower_bound(JobKey{task, 0}.packed()), begun.lower_bound(JobKey{task + 1, 0}.packed()));
   }

@@ -46,6 +46,21 @@ const std::string kFinish =
     " WHERE c.all_jobs = t.jobs RETURNING 1)"
     " SELECT drover.require_finished(count(*), $3) FROM done";
 
+// Those that are not over are left alone. A statement of its own, after their rows are locked, so that it
+// sees what another node has stored until then.
+const std::string kFinishParted =
+    std::string("WITH done AS (INSERT INTO drover.finished_@(task, at_ms, day, jobs, succeeded, failed, lost,"
+                " cancelled) SELECT n.task, n.at_ms, @, t.jobs, c.succeeded, c.failed, c.lost, c.cancelled"
+                " FROM unnest($1::int8[], $2::int8[]) AS n(task, at_ms)"
+                " JOIN drover.open_task o ON o.seq = n.task"
+                " JOIN drover.task_@ t ON t.seq = n.task"
+                " CROSS JOIN LATERAL (SELECT count(*) AS all_jobs, ") +
+    kCountsByState + " FROM drover.result_@ r WHERE r.job BETWEEN " DROVER_JOBS_OF("n.task") ") c"
+    " WHERE c.all_jobs = t.jobs RETURNING task),"
+    " closed AS (DELETE FROM drover.open_task o USING done WHERE o.seq = done.task),"
+    " begun AS (DELETE FROM drover.begun b USING done WHERE b.job BETWEEN " DROVER_JOBS_OF("done.task") ")"
+    " SELECT task FROM done";
+
 const std::string kReadTask =
     std::string("SELECT ") + kTaskColumns +
     ", t.targets FROM drover.task_@ t LEFT JOIN drover.finished_@ f ON f.task = t.seq WHERE t.id = $1";
@@ -53,6 +68,9 @@ const std::string kReadOutcomes =
     std::string("SELECT ") + kOutcomeColumns +
     " FROM drover.task_@ t JOIN drover.result_@ r ON r.job BETWEEN " DROVER_JOBS_OF(
         "t.seq") " WHERE t.id = $1";
+const std::string kReadBegun =
+    "SELECT b.job, b.at_ms FROM drover.task_@ t JOIN drover.begun b"
+    " ON b.job BETWEEN " DROVER_JOBS_OF("t.seq") " WHERE t.id = $1";
 const std::string kReadJob =
     std::string("SELECT ") + kOutcomeColumns +
     ", r.out_omitted, r.out_omitted_at, r.out, r.err_omitted, r.err_omitted_at, r.err"
@@ -60,12 +78,12 @@ const std::string kReadJob =
     " WHERE t.id = $1";
 const std::string kOpenTasks =
     std::string("SELECT ") + kTaskColumns +
-    ", t.targets FROM drover.open_task u JOIN drover.task_@ t ON t.seq = u.seq"
-    " LEFT JOIN drover.finished_@ f ON f.task = t.seq WHERE u.day = @ ORDER BY u.seq";
+    ", t.targets FROM unnest($1::int8[]) AS u(seq) JOIN drover.task_@ t ON t.seq = u.seq"
+    " LEFT JOIN drover.finished_@ f ON f.task = t.seq ORDER BY t.seq";
 const std::string kOpenOutcomes =
     std::string("SELECT ") + kOutcomeColumns +
-    " FROM drover.open_task u JOIN drover.result_@ r ON r.job BETWEEN " DROVER_JOBS_OF(
-        "u.seq") " WHERE u.day = @ ORDER BY r.job";
+    " FROM unnest($1::int8[]) AS u(seq) JOIN drover.result_@ r ON r.job BETWEEN " DROVER_JOBS_OF(
+        "u.seq") " ORDER BY r.job";
 
 const std::string kAddAudit =
     "INSERT INTO drover.audit_@(seq, at_ms, project, day, status, actor, address, request_id, action, "
@@ -87,8 +105,10 @@ DayStatements::DayStatements(std::int32_t day) {
   make(add_tasks, "add_tasks_", kAddTasks);
   make(add_results, "add_results_", kAddResults);
   make(finish, "finish_", kFinish);
+  make(finish_parted, "finish_parted_", kFinishParted);
   make(read_task, "read_task_", kReadTask);
   make(read_outcomes, "read_outcomes_", kReadOutcomes);
+  make(read_begun, "read_begun_", kReadBegun);
   make(read_job, "read_job_", kReadJob);
   make(open_tasks, "open_tasks_", kOpenTasks);
   make(open_outcomes, "open_outcomes_", kOpenOutcomes);

@@ -19,11 +19,11 @@ namespace drover::store::postgres {
 struct DayStatements {
   explicit DayStatements(std::int32_t day);
 
-  Statement add_tasks, add_results, finish;
-  Statement read_task, read_outcomes, read_job, open_tasks, open_outcomes;
+  Statement add_tasks, add_results, finish, finish_parted;
+  Statement read_task, read_outcomes, read_begun, read_job, open_tasks, open_outcomes;
 
  private:
-  std::string names_[8];
+  std::string names_[10];
 };
 
 class Days {

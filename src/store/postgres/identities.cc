@@ -183,7 +183,7 @@ void add_identities_read(Unit& unit) {
     unit.add(sql);
 }
 
-IdentityRows identities_of(const std::vector<Rows>& all) {
+IdentityRows identities_of(std::span<const Rows> all) {
   IdentityRows made;
   if (all.size() != 7) return made;
   const auto text = [](const Rows& rows, int row, int column) {

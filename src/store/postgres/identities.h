@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,6 @@ Result<> outcome_of(std::int64_t answer, const IdentityChange& change);
 
 // All of it, each kind in the order in which its rows were made: seven commands.
 void add_identities_read(Unit& unit);
-IdentityRows identities_of(const std::vector<Rows>& rows);
+IdentityRows identities_of(std::span<const Rows> rows);
 
 }  // namespace drover::store::postgres

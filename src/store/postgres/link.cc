@@ -21,6 +21,7 @@ void Link::on_up() {
     settings.add("SET default_transaction_isolation = 'repeatable read'");
     settings.add("SET default_transaction_read_only = on");
   }
+  if (kind_ == Kind::kLease) settings.add(std::string("LISTEN ") + kChannel);
   connection_.run(std::move(settings), [](const Result<std::vector<Rows>>&) {});
   if (auto first = std::exchange(first_, nullptr)) return first({});
   if (came_up) came_up();
@@ -29,6 +30,10 @@ void Link::on_up() {
 void Link::on_down(const Error& why) {
   if (auto first = std::exchange(first_, nullptr)) return first(tl::make_unexpected(why));
   if (went_down) went_down(why);
+}
+
+void Link::on_notice(const std::string&, const std::string& payload) {
+  if (noticed) noticed(payload);
 }
 
 }  // namespace drover::store::postgres

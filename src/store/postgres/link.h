@@ -9,11 +9,14 @@
 
 namespace drover::store::postgres {
 
+// By which nodes tell each other that there is something to be seen.
+inline constexpr char kChannel[] = "drover";
+
 // Belongs to its loop, like the connection.
 class Link final : public ConnectionEvents {
  public:
   enum class Kind {
-    kLease,
+    kLease,  // listens to kChannel
     kWriter,
     kReader,  // its units read one state of the database each, and change nothing
   };
@@ -25,12 +28,15 @@ class Link final : public ConnectionEvents {
   // Called at each later change.
   std::function<void()> came_up;
   std::function<void(const Error&)> went_down;
+  // Of a lease's: what nodes say on kChannel, this one included.
+  std::function<void(const std::string& payload)> noticed;
 
   Connection& connection() { return connection_; }
 
  private:
   void on_up() override;
   void on_down(const Error& why) override;
+  void on_notice(const std::string& channel, const std::string& payload) override;
 
   Kind kind_;
   std::function<void(Result<>)> first_;

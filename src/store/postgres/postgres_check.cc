@@ -147,14 +147,21 @@ class Check {
 
   void look_for_node() {
     Unit unit;
-    unit.add("SELECT name, expires_at > clock_timestamp() FROM drover.node ORDER BY epoch DESC LIMIT 1");
+    unit.add(
+        "SELECT n.name, l.expires_at > clock_timestamp() FROM drover.node n"
+        " JOIN drover.lease l ON l.epoch = n.epoch ORDER BY n.epoch");
     const Answers rows = server_.ask(std::move(unit));
     if (!rows) return fail(rows.error());
-    if (rows->at(0).size() == 0) return add("server", Verdict::kOk, "none is running on it");
-    const std::string name(rows->at(0).bytes(0, 0));
-    report_.in_use = rows->at(0).integer(0, 1) != 0;
-    add("server", Verdict::kOk,
-        report_.in_use ? "running on " + name : "one on " + name + " has ended without saying so");
+    std::string running;
+    std::string ended;
+    for (int row = 0; row < rows->at(0).size(); ++row) {
+      std::string& names = rows->at(0).integer(row, 1) != 0 ? running : ended;
+      names.append(names.empty() ? "" : ", ").append(rows->at(0).bytes(row, 0));
+    }
+    report_.in_use = !running.empty();
+    if (report_.in_use) add("server", Verdict::kOk, "running on " + running);
+    if (!ended.empty()) add("server", Verdict::kOk, "one on " + ended + " has ended without saying so");
+    if (rows->at(0).size() == 0) add("server", Verdict::kOk, "none is running on it");
   }
 
   void look_at_contents() {

@@ -20,9 +20,10 @@
 #include "store/postgres/identities.h"
 #include "store/postgres/instances.h"
 #include "store/postgres/keys.h"
-#include "store/postgres/lease.h"
 #include "store/postgres/link.h"
+#include "store/postgres/membership.h"
 #include "store/postgres/node_id.h"
+#include "store/postgres/phone_states.h"
 #include "store/postgres/schema.h"
 #include "store/postgres/task_reads.h"
 #include "store/postgres/writer.h"
@@ -35,10 +36,12 @@ using namespace postgres;  // NOLINT(google-build-using-namespace): the engine's
 
 using Answers = Result<std::vector<Rows>>;
 
+constexpr Seconds kJoinPatience{30};
+
 // How long close() waits for the database to take the lease back.
 constexpr Millis kClosePatience{3'000};
 
-class PostgresStore final : public Store {
+class PostgresStore final : public Store, public Cluster, private WriterEvents {
  public:
   PostgresStore(PostgresOptions options, const Clock& clock)
       : options_(std::move(options)), clock_(clock), thread_(clock, "store") {}
@@ -118,7 +121,7 @@ class PostgresStore final : public Store {
   }
 
   void put_instances(std::vector<Instance> instances, Done<std::vector<Instance>> done) override {
-    submit(std::make_unique<PutInstances>(std::move(instances), std::move(done)));
+    submit(std::make_unique<PutInstances>(std::move(instances), when_known(std::move(done))));
   }
 
   void remove_instance(std::int64_t seq, Done<> done) override {
@@ -154,6 +157,49 @@ class PostgresStore final : public Store {
 
   void close() override;
 
+  Cluster* cluster() override { return this; }
+
+  Result<std::string> agree_on_mark(const std::string& mark) override;
+  Result<Joined> join(ShardEvents& events, OnDirectory on_directory) override;
+  void number_tasks(std::uint32_t count, Done<std::vector<std::int64_t>> done) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) return done(failure(Errc::kClosed));
+    }
+    membership_->numbers().take(count, std::move(done));
+  }
+  void shards_closed(const ShardSet& shards) override {
+    post([this, shards] { membership_->shards_closed(shards); });
+  }
+  void leave() override {
+    post([this] { membership_->leave(); });
+  }
+  void cancel_task(std::int64_t task, Done<> done) override {
+    if (!post([this, task, done] { membership_->cancel(task, done); })) done(failure(Errc::kClosed));
+  }
+  void watch(std::int64_t task) override {
+    post([this, task] { membership_->watch(task); });
+  }
+  void unwatch(std::int64_t task) override {
+    post([this, task] { membership_->unwatch(task); });
+  }
+  bool trusted() const override { return membership_->trusted(); }
+  bool alone() const override { return membership_->alone(); }
+  void put_phone_states(std::vector<PhoneState> states) override {
+    submit(std::make_unique<PutPhoneStates>(std::move(states)));
+  }
+  void read_phone_states(std::int64_t project, Done<std::vector<PhoneState>> done) override {
+    read(
+        std::move(done),
+        [project](Unit& unit, Days&) {
+          add_phone_states_read(unit, project);
+          return true;
+        },
+        [](const std::vector<Rows>& rows) -> Result<std::vector<PhoneState>> {
+          return rows.empty() ? std::vector<PhoneState>() : phone_states_of(rows.front());
+        });
+  }
+
  private:
   void submit(std::unique_ptr<Write> write) {
     {
@@ -167,7 +213,17 @@ class PostgresStore final : public Store {
   template <typename T>
   void submit_number(std::size_t rows, typename NumberWrite<T>::Add add, Done<T> done,
                      typename NumberWrite<T>::Read read_answer) {
-    submit(std::make_unique<NumberWrite<T>>(rows, std::move(add), std::move(read_answer), std::move(done)));
+    submit(std::make_unique<NumberWrite<T>>(rows, std::move(add), std::move(read_answer),
+                                            when_known(std::move(done))));
+  }
+
+  // A change is answered when every node goes by it.
+  template <typename T>
+  Done<T> when_known(Done<T> done) {
+    return [this, done = std::move(done)](Result<T> result) {
+      if (!result || !membership_) return done(std::move(result));
+      membership_->when_known([done, result = std::move(result)] { done(result); });
+    };
   }
 
   // Runs `fn` on the loop, or says that the store is closed.
@@ -210,11 +266,16 @@ class PostgresStore final : public Store {
   Answers read_now(Unit unit);
   Result<> connect(std::unique_ptr<Link>& link, const char* what, Link::Kind kind);
   Result<> migrate();
-  Result<std::int64_t> wait_for_lease();
+  Result<std::int64_t> enter();
   Result<> load_days();
-  void on_fenced();
+  void set_up(std::int64_t epoch, prometheus::Registry& registry);
   void make_days_ahead();
   void end_on_loop(std::promise<void>& ended);
+
+  void on_fenced() override;
+  void on_old_map(std::function<void()> renewed) override { membership_->renew_map(std::move(renewed)); }
+  void on_told_others() override { membership_->tell_others(); }
+  std::unique_ptr<Write> take_inbox() override { return membership_->take_inbox(); }
 
   const PostgresOptions options_;
   NodeId id_;
@@ -230,8 +291,9 @@ class PostgresStore final : public Store {
   std::unique_ptr<Link> lease_link_;
   std::unique_ptr<Link> write_link_;
   std::unique_ptr<Link> reader_;
-  std::unique_ptr<Lease> lease_;
+  std::unique_ptr<Membership> membership_;
   std::unique_ptr<Writer> writer_;
+  std::int64_t directory_ = 0;  // its version, before anything of it was read
   std::unique_ptr<Timer> ahead_timer_;
   std::unique_ptr<Timer> end_timer_;
 
@@ -292,17 +354,10 @@ Result<> PostgresStore::migrate() {
   return {};
 }
 
-Result<std::int64_t> PostgresStore::wait_for_lease() {
-  const auto until = std::chrono::steady_clock::now() + kLeaseTime + Millis(1'000);
-  while (true) {
-    auto rows = run_now(*lease_link_, take_lease(id_.text(), options_.node_name));
-    if (!rows) return tl::make_unexpected(std::move(rows.error()));
-    if (const std::int64_t epoch = rows->at(0).integer(0, 0); epoch != 0) return epoch;
-    if (std::chrono::steady_clock::now() >= until)
-      return failure(Errc::kLocked,
-                     "node " + std::string(rows->at(0).bytes(0, 1)) + " serves from this database");
-    std::this_thread::sleep_for(Millis(100));
-  }
+Result<std::int64_t> PostgresStore::enter() {
+  auto rows = run_now(*lease_link_, register_node(id_.text(), options_.node_name));
+  if (!rows) return tl::make_unexpected(std::move(rows.error()));
+  return rows->at(0).integer(0, 0);
 }
 
 Result<> PostgresStore::load_days() {
@@ -310,6 +365,7 @@ Result<> PostgresStore::load_days() {
   unit.add("SELECT day FROM drover.day");
   unit.add("SELECT day FROM drover.audit_day");
   unit.add("SELECT seq, day FROM drover.open_task");
+  unit.add("SELECT version FROM drover.directory");
   auto rows = run_now(*lease_link_, std::move(unit));
   if (!rows) return tl::make_unexpected(std::move(rows.error()));
   call_on(thread_.loop(), [&] {
@@ -320,6 +376,7 @@ Result<> PostgresStore::load_days() {
     for (int row = 0; row < rows->at(1).size(); ++row) days_.add_audit_day(day(1, row, 0));
     for (int row = 0; row < rows->at(2).size(); ++row)
       days_.open(rows->at(2).integer(row, 0), day(2, row, 1));
+    directory_ = rows->at(3).integer(0, 0);
   });
   return {};
 }
@@ -331,27 +388,49 @@ Result<> PostgresStore::open(prometheus::Registry& registry) {
   id_ = *std::move(id);
   auto done = connect(lease_link_, "lease", Link::Kind::kLease).and_then([this] { return migrate(); });
   if (!done) return done;
-  auto epoch = wait_for_lease();
-  if (!epoch) return tl::make_unexpected(std::move(epoch.error()));
-  // Renewed from the first moment on: what follows may take its time.
-  call_on(thread_.loop(), [&] {
-    lease_ =
-        std::make_unique<Lease>(thread_.loop(), lease_link_->connection(), *epoch, [this] { on_fenced(); });
-  });
-  done = load_days().and_then([this] { return connect(write_link_, "writer", Link::Kind::kWriter); });
+  done = connect(write_link_, "writer", Link::Kind::kWriter);
   if (done) done = connect(reader_, "reader", Link::Kind::kReader);
   if (!done) return done;
-  call_on(thread_.loop(), [&] {
-    auto writer = std::make_unique<Writer>(thread_.loop(), write_link_->connection(), days_, *epoch,
-                                           Metrics(registry), [this] { on_fenced(); });
-    write_link_->came_up = [this] { writer_->came_up(); };
-    write_link_->went_down = [this](const Error& why) { writer_->went_down(why); };
-    ahead_timer_ = std::make_unique<Timer>([this] { make_days_ahead(); });
-    const std::lock_guard lock(mutex_);
-    writer_ = std::move(writer);
-  });
-  thread_.loop().post([this] { make_days_ahead(); });
+  auto epoch = enter();
+  if (!epoch) return tl::make_unexpected(std::move(epoch.error()));
+  if (done = load_days(); !done) return done;
+  call_on(thread_.loop(), [&] { set_up(*epoch, registry); });
   return {};
+}
+
+void PostgresStore::set_up(std::int64_t epoch, prometheus::Registry& registry) {
+  Loop& loop = thread_.loop();
+  auto membership = std::make_unique<Membership>(
+      loop, lease_link_->connection(), reader_->connection(), days_,
+      Membership::Options{epoch, directory_,
+                          [this](std::unique_ptr<Write> write) { writer_->submit(std::move(write)); },
+                          [this] { on_fenced(); }});
+  WriterEvents& events = *this;
+  auto writer = std::make_unique<Writer>(loop, write_link_->connection(), days_, membership->map(), epoch,
+                                         Metrics(registry), events);
+  lease_link_->noticed = [this](const std::string& payload) { membership_->noticed(payload); };
+  // By this name others find the connection when they take the node for dead.
+  const auto name_writer = [this, epoch] {
+    Unit unit;
+    Params params;
+    params.add(epoch);
+    unit.add("SELECT set_config('application_name', 'drover writer ' || $1::int8, false)", std::move(params));
+    write_link_->connection().run(std::move(unit), [](const Answers&) {});
+  };
+  name_writer();
+  write_link_->came_up = [this, name_writer] {
+    name_writer();
+    writer_->came_up();
+  };
+  write_link_->went_down = [this](const Error& why) { writer_->went_down(why); };
+  ahead_timer_ = std::make_unique<Timer>([this] { make_days_ahead(); });
+  loop.post([this] { make_days_ahead(); });
+  {
+    const std::lock_guard lock(mutex_);
+    membership_ = std::move(membership);
+    writer_ = std::move(writer);
+  }
+  membership_->start();
 }
 
 // So that the first write of a day need not.
@@ -399,15 +478,57 @@ Result<std::vector<Instance>> PostgresStore::instances() {
 }
 
 Result<Recovery> PostgresStore::recover() {
-  Unit unit;
-  add_open_days(unit);
-  auto days = read_now(std::move(unit));
-  if (!days) return tl::make_unexpected(std::move(days.error()));
+  Unit list;
+  add_open_list(list);
+  add_newest(list);
+  auto listed = read_now(std::move(list));
+  if (!listed) return tl::make_unexpected(std::move(listed.error()));
+  auto recovery = newest_of(std::span(*listed).subspan(1));
+  if (!recovery) return recovery;
   Unit all;
-  call_on(thread_.loop(), [&] { add_recovery(all, days_, open_days_of(days->at(0))); });
+  call_on(thread_.loop(), [&] { add_open_read(all, days_, open_tasks_of(listed->front())); });
   auto rows = read_now(std::move(all));
   if (!rows) return tl::make_unexpected(std::move(rows.error()));
-  return recovery_of(*rows);
+  auto open = open_records_of(*rows);
+  if (!open) return tl::make_unexpected(std::move(open.error()));
+  recovery->open = std::move(open->tasks);
+  recovery->begun = std::move(open->begun);
+  return recovery;
+}
+
+Result<std::string> PostgresStore::agree_on_mark(const std::string& mark) {
+  Unit unit;
+  Params params;
+  params.add_bytes(mark);
+  unit.add(
+      "UPDATE drover.directory SET mark = CASE WHEN mark IS NOT NULL AND EXISTS (SELECT 1 FROM drover.lease"
+      " WHERE seen IS NOT NULL AND expires_at > clock_timestamp()) THEN mark ELSE $1 END RETURNING mark",
+      std::move(params));
+  auto rows = run_now(*lease_link_, std::move(unit));
+  if (!rows) return tl::make_unexpected(read_failure(std::move(rows.error())));
+  return std::string(rows->at(0).bytes(0, 0));
+}
+
+Result<Cluster::Joined> PostgresStore::join(ShardEvents& events, OnDirectory on_directory) {
+  Unit newest;
+  add_newest(newest);
+  auto rows = read_now(std::move(newest));
+  if (!rows) return tl::make_unexpected(std::move(rows.error()));
+  auto recovery = newest_of(*rows);
+  if (!recovery) return tl::make_unexpected(std::move(recovery.error()));
+  auto promise = std::make_shared<std::promise<Result<>>>();
+  auto joined = promise->get_future();
+  if (!post([this, &events, on_directory = std::move(on_directory), promise] {
+        membership_->join(events, on_directory,
+                          [promise](Result<> done) { promise->set_value(std::move(done)); });
+      }))
+    return failure(Errc::kClosed);
+  if (joined.wait_for(kJoinPatience) != std::future_status::ready)
+    return failure(Errc::kUnavailable, "the other nodes do not take notice of this one");
+  if (auto done = joined.get(); !done) return tl::make_unexpected(std::move(done.error()));
+  Joined result{recovery->newest_ms, 0};
+  call_on(thread_.loop(), [&] { result.shards = membership_->shards(); });
+  return result;
 }
 
 void PostgresStore::close() {
@@ -437,7 +558,7 @@ void PostgresStore::end_on_loop(std::promise<void>& ended) {
       for (const auto* link : {&reader_, &write_link_, &lease_link_})
         if (*link) (*link)->connection().stop();
       writer_.reset();
-      lease_.reset();
+      membership_.reset();
       ahead_timer_.reset();
       for (auto* link : {&reader_, &write_link_, &lease_link_}) link->reset();
       ended.set_value();
@@ -446,7 +567,7 @@ void PostgresStore::end_on_loop(std::promise<void>& ended) {
   end_timer_ = std::make_unique<Timer>(end);
   thread_.loop().schedule(*end_timer_, kClosePatience);
   const auto release = [this, end] {
-    if (lease_) return lease_->release(end);
+    if (membership_) return membership_->release(end);
     end();
   };
   if (!reader_) return release();

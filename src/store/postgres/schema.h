@@ -2,12 +2,17 @@
 //
 // Small and often changed, so that what is dead is soon swept away:
 //
-// `node`: one row a running node, its lease. Its epoch is never given to another.
+// `node`: one row a running node, and `lease` how long it is taken for alive. Its epoch is never given to
+// another. `shard`: which node owns which. `inbox`: tasks of which a node has jobs to do, or to cancel, that
+// another has told it of. `directory`: one row, which counts changes of nodes, users, instances and owners.
 //
-// `node_write`: the number of the last write unit of a node that was committed, and what it answered. It
-// stays after the node is gone, so that one which was taken for dead can learn what became of its last unit.
+// `node_write`: the numbers of the last write units of a node that were committed, and what they answered.
+// They stay after the node is gone, so that one which was taken for dead can learn what became of its last.
 //
-// `stock`: one row; how many jobs are stored and the largest task number ever used.
+// `stock`: how many jobs are stored and the largest task number ever used, as the sum and the maximum of its
+// rows.
+//
+// `phone_state`: how a phone is linked, told by the node that owns its shard.
 //
 // `open_task`: one a task with open jobs. `begun`: one a job that began, until its task has finished.
 //
@@ -17,7 +22,7 @@
 // name the partition, so that a statement's cost does not grow with the number of days.
 //
 // What needs a decision in the middle of a transaction is a function: fence() at the begin of each write
-// unit, settle() when nobody knows what became of one, take_lease(), delete_old().
+// unit, settle() when nobody knows what became of one, bury(), take_shards(), delete_old().
 #pragma once
 
 #include <cstdint>
@@ -33,6 +38,7 @@ inline constexpr std::int64_t kVersion = 1;
 inline constexpr char kFencedState[] = "DR001";      // the lease of this epoch is gone
 inline constexpr char kUnfinishedState[] = "DR002";  // a task cannot finish before its jobs
 inline constexpr char kTakenState[] = "DR003";       // a unit of that number was committed already
+inline constexpr char kMovedState[] = "DR004";       // shards have other owners than was thought
 
 // One row: whether there is a schema `drover`; whether it has a table `version`.
 extern const char* const kLookForSchema;

@@ -29,24 +29,108 @@ BEGIN
   INSERT INTO drover.audit_day VALUES(d);
 END $fn$;
 
--- The lease: a row of its own for who asks, or whose row is in the way. One at a time, so that of two nodes
--- that ask at once one gets it. A write that is under way holds the row of its node: to delete that waits for
--- its end.
-CREATE FUNCTION drover.take_lease(node_id text, who text, ttl_ms bigint, OUT granted bigint, OUT holder text)
+-- A unit of which a node sent a part, and that stays away with the rest, would keep its row for as long as it
+-- likes.
+CREATE FUNCTION drover.cut_off(e bigint) RETURNS void LANGUAGE sql AS $fn$
+  SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'drover writer ' || e;
+$fn$;
+
+-- A node is gone: its row, so that it stores nothing any more, its shards, and what was addressed to it.
+-- Who sends something to the owner of a shard holds the map's lock: it is either sent before, and then what
+-- it belongs to is seen by who takes the shard, or finds that the map has changed.
+CREATE FUNCTION drover.bury(e bigint) RETURNS boolean LANGUAGE plpgsql AS $fn$
+BEGIN
+  DELETE FROM drover.node WHERE epoch = e;
+  IF NOT FOUND THEN RETURN false; END IF;
+  PERFORM pg_advisory_xact_lock(4923250423);
+  UPDATE drover.shard SET node = NULL WHERE node = e;
+  DELETE FROM drover.inbox WHERE node = e;
+  UPDATE drover.directory SET version = version + 1, map = map + 1;
+  RETURN true;
+END $fn$;
+
+-- The lease of a new node: a row of its own. One whose id asks anew is not the one that had it: its process has
+-- ended.
+CREATE FUNCTION drover.register_node(node_id text, who text, ttl_ms bigint) RETURNS bigint
   LANGUAGE plpgsql AS $fn$
+DECLARE
+  granted bigint;
 BEGIN
   PERFORM pg_advisory_xact_lock(4923250422);
-  -- A node that asks anew is not the one that had it: its process has ended.
-  DELETE FROM drover.node WHERE expires_at < clock_timestamp() OR id = node_id;
-  SELECT name INTO holder FROM drover.node LIMIT 1;
-  IF FOUND THEN
-    granted := 0;
-    RETURN;
-  END IF;
+  PERFORM drover.cut_off(epoch), drover.bury(epoch) FROM drover.node WHERE id = node_id;
   granted := nextval('drover.node_epoch');
-  INSERT INTO drover.node VALUES(granted, node_id, who, clock_timestamp() + ttl_ms * interval '1 millisecond');
-  INSERT INTO drover.node_write(epoch, last) VALUES(granted, 0);
+  INSERT INTO drover.node VALUES(granted, node_id, who);
+  INSERT INTO drover.lease VALUES(granted, clock_timestamp() + ttl_ms * interval '1 millisecond');
   DELETE FROM drover.node_write WHERE epoch < granted - 1000;
+  RETURN granted;
+END $fn$;
+
+-- From now on it serves: the others wait for it when something changes. The version by which they know it.
+CREATE FUNCTION drover.join_nodes(e bigint) RETURNS bigint LANGUAGE plpgsql AS $fn$
+DECLARE
+  v bigint;
+BEGIN
+  UPDATE drover.directory SET version = version + 1 RETURNING version INTO v;
+  UPDATE drover.lease SET seen = v WHERE epoch = e;
+  IF NOT FOUND THEN RAISE EXCEPTION 'another node has taken over' USING ERRCODE = 'DR001'; END IF;
+  RETURN v;
+END $fn$;
+
+-- Takes the shards of a node whose lease has ended, if it has.
+CREATE FUNCTION drover.bury_expired(e bigint) RETURNS boolean LANGUAGE plpgsql AS $fn$
+BEGIN
+  PERFORM 1 FROM drover.lease WHERE epoch = e AND expires_at < clock_timestamp();
+  IF NOT FOUND THEN RETURN false; END IF;
+  PERFORM drover.cut_off(e);
+  PERFORM 1 FROM drover.lease WHERE epoch = e AND expires_at < clock_timestamp() FOR UPDATE;
+  IF NOT FOUND THEN RETURN false; END IF;
+  RETURN drover.bury(e);
+END $fn$;
+
+-- Takes at most so many shards that are nobody's. All that are the node's then. What was sent to it is dropped,
+-- because who calls this reads all open tasks next.
+CREATE FUNCTION drover.take_shards(e bigint, most bigint) RETURNS SETOF integer LANGUAGE plpgsql AS $fn$
+BEGIN
+  IF most > 0 THEN
+    PERFORM pg_advisory_xact_lock(4923250423);
+    UPDATE drover.shard SET node = e
+      WHERE id IN (SELECT id FROM drover.shard WHERE node IS NULL ORDER BY id LIMIT most);
+    IF FOUND THEN UPDATE drover.directory SET map = map + 1; END IF;
+  END IF;
+  DELETE FROM drover.inbox WHERE node = e AND kind = 0;
+  RETURN QUERY SELECT id FROM drover.shard WHERE node = e;
+END $fn$;
+
+-- Gives shards of the node to another, or to nobody if that one is gone or about to go.
+CREATE FUNCTION drover.give_shards(e bigint, taker bigint, ids bigint[]) RETURNS void LANGUAGE plpgsql AS $fn$
+BEGIN
+  PERFORM pg_advisory_xact_lock(4923250423);
+  UPDATE drover.shard SET node = (SELECT epoch FROM drover.lease WHERE epoch = taker AND seen IS NOT NULL
+    AND NOT leaving)
+    WHERE node = e AND id = ANY(ids);
+  UPDATE drover.directory SET map = map + 1;
+END $fn$;
+
+-- Tells other nodes of tasks, unless who owns what has changed since version `v` of the map.
+CREATE FUNCTION drover.send_tasks(v bigint, nodes bigint[], tasks bigint[]) RETURNS void LANGUAGE plpgsql AS $fn$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(4923250423);
+  PERFORM 1 FROM drover.directory WHERE map = v;
+  IF NOT FOUND THEN RAISE EXCEPTION 'the shards have other owners' USING ERRCODE = 'DR004'; END IF;
+  INSERT INTO drover.inbox(node, task, kind) SELECT a, b, 0 FROM unnest(nodes, tasks) AS row(a, b);
+END $fn$;
+
+-- Asks every node to end what has not begun of a task, and whoever takes over its jobs later. Whether it is
+-- open.
+CREATE FUNCTION drover.cancel_task(t bigint) RETURNS boolean LANGUAGE plpgsql AS $fn$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(4923250423);
+  UPDATE drover.open_task SET cancelled = true WHERE seq = t;
+  IF NOT FOUND THEN RETURN false; END IF;
+  INSERT INTO drover.inbox(node, task, kind)
+    SELECT DISTINCT node, t, 1 FROM drover.shard WHERE node IS NOT NULL;
+  RETURN true;
 END $fn$;
 
 -- The first command of every write unit: while the unit runs nobody can take the lease away, and of all units
@@ -56,32 +140,46 @@ CREATE FUNCTION drover.fence(e bigint, n bigint) RETURNS void
 BEGIN
   PERFORM 1 FROM drover.node WHERE epoch = e FOR KEY SHARE;
   IF NOT FOUND THEN RAISE EXCEPTION 'another node has taken over' USING ERRCODE = 'DR001'; END IF;
-  UPDATE drover.node_write SET last = n, answers = '{}' WHERE epoch = e AND last < n;
+  INSERT INTO drover.node_write VALUES(e, n, '{}') ON CONFLICT DO NOTHING;
   IF NOT FOUND THEN RAISE EXCEPTION 'unit % is stored already', n USING ERRCODE = 'DR003'; END IF;
+  PERFORM set_config('drover.unit', n::text, true);
+  IF n % 1000 = 0 THEN
+    DELETE FROM drover.node_write WHERE epoch = e AND number >= n - 3000 AND number < n - 1000;
+  END IF;
 END $fn$;
 
 -- What became of unit n, for good: what it answered, if it was committed; else nothing, and it never will be,
--- because its number is taken now.
+-- because its number is taken now. It may be asked again, when this answer got lost.
 CREATE FUNCTION drover.settle(e bigint, n bigint) RETURNS text LANGUAGE plpgsql AS $fn$
 DECLARE
   alive boolean;
-  done bigint;
   answered bigint[];
 BEGIN
   PERFORM 1 FROM drover.node WHERE epoch = e FOR KEY SHARE;
   alive := FOUND;
-  SELECT last, answers INTO done, answered FROM drover.node_write WHERE epoch = e FOR UPDATE;
-  IF done >= n THEN RETURN array_to_string(answered, ' '); END IF;
+  INSERT INTO drover.node_write VALUES(e, n, NULL) ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    SELECT answers INTO answered FROM drover.node_write WHERE epoch = e AND number = n;
+    RETURN array_to_string(answered, ' ');
+  END IF;
   IF NOT alive THEN RAISE EXCEPTION 'another node has taken over' USING ERRCODE = 'DR001'; END IF;
-  UPDATE drover.node_write SET last = n, answers = '{}' WHERE epoch = e;
   RETURN NULL;
 END $fn$;
 
--- Keeps an answer of a write for settle(), and gives it back.
+-- Keeps an answer of the unit that is under way for settle(), and gives it back.
 CREATE FUNCTION drover.answer(e bigint, value bigint) RETURNS bigint LANGUAGE plpgsql AS $fn$
 BEGIN
-  UPDATE drover.node_write SET answers = answers || value WHERE epoch = e;
+  UPDATE drover.node_write SET answers = answers || value
+    WHERE epoch = e AND number = current_setting('drover.unit')::bigint;
   RETURN value;
+END $fn$;
+
+-- Makes one row of what many units have added. Nobody else does so at the same time.
+CREATE FUNCTION drover.fold_stock() RETURNS void LANGUAGE plpgsql AS $fn$
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(4923250424) THEN RETURN; END IF;
+  WITH gone AS (DELETE FROM drover.stock RETURNING jobs, last_task)
+    INSERT INTO drover.stock SELECT coalesce(sum(jobs), 0), coalesce(max(last_task), 0) FROM gone;
 END $fn$;
 
 CREATE FUNCTION drover.require_finished(rows bigint, wanted bigint) RETURNS void LANGUAGE plpgsql AS $fn$
@@ -158,16 +256,17 @@ DECLARE
   one record;
   until bigint;
   part boolean;
+  taken bigint := 0;
   n bigint;
 BEGIN
-  SELECT jobs INTO stored FROM drover.stock;
+  SELECT sum(jobs) INTO stored FROM drover.stock;
   FOR d IN SELECT day FROM drover.day ORDER BY day LOOP
     IF d < today AND NOT EXISTS (SELECT 1 FROM drover.open_task WHERE day = d) THEN
       EXECUTE format('SELECT max(at_ms) FROM drover.finished_%s', d) INTO youngest;
       IF youngest IS NULL OR (youngest < before_ms AND (d + 1) * 86400000::bigint <= before_ms) THEN
         EXECUTE format('SELECT coalesce(sum(jobs), 0) FROM drover.finished_%s', d) INTO n;
         IF drover.drop_day(d) THEN
-          UPDATE drover.stock SET jobs = jobs - n;
+          INSERT INTO drover.stock VALUES(-n, 0);
           gone := gone + n;
           stored := stored - n;
           IF n > 0 THEN RETURN gone; END IF;
@@ -175,10 +274,10 @@ BEGIN
         END IF;
       END IF;
     END IF;
-    WHILE jobs_left > 0 AND bytes_left > 0 LOOP
-      EXECUTE format('SELECT task, jobs, at_ms FROM drover.finished_%s ORDER BY at_ms, task LIMIT 1', d)
-        INTO old;
-      EXIT WHEN old.task IS NULL;
+    -- One walk: each anew would pass by all that went before.
+    FOR old IN EXECUTE format(
+        'SELECT task, jobs, at_ms FROM drover.finished_%s ORDER BY at_ms, task LIMIT 1300', d) LOOP
+      EXIT WHEN jobs_left <= 0 OR bytes_left <= 0;
       EXIT WHEN old.at_ms >= before_ms AND (most_jobs = 0 OR stored <= most_jobs);
       jobs_left := jobs_left - 4;
       EXECUTE format('DELETE FROM drover.task_%s WHERE seq = $1', d) USING old.task;
@@ -206,12 +305,13 @@ BEGIN
         n := old.jobs;
         EXECUTE format('DELETE FROM drover.finished_%s WHERE task = $1', d) USING old.task;
       END IF;
-      UPDATE drover.stock SET jobs = jobs - n;
+      taken := taken + n;
       stored := stored - n;
       gone := gone + n;
     END LOOP;
     EXIT WHEN jobs_left <= 0 OR bytes_left <= 0;
   END LOOP;
+  IF taken > 0 THEN INSERT INTO drover.stock VALUES(-taken, 0); END IF;
   RETURN gone;
 END $fn$;
 
@@ -260,6 +360,7 @@ CREATE FUNCTION drover.delete_old(before_ms bigint, most_jobs bigint, audit_befo
 DECLARE
   gone bigint := drover.delete_old_tasks(before_ms, most_jobs, today);
 BEGIN
+  PERFORM drover.fold_stock();
   IF gone = 0 THEN gone := drover.delete_old_audit(audit_before_ms, today); END IF;
   RETURN gone;
 END $fn$;

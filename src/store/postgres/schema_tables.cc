@@ -7,25 +7,55 @@ CREATE SEQUENCE drover.node_epoch;
 CREATE TABLE drover.node(
   epoch bigint PRIMARY KEY,
   id text NOT NULL,
-  name text NOT NULL,
-  expires_at timestamptz NOT NULL) WITH (fillfactor = 50);
--- Room for many versions of a row in its page: each write changes it, and no index with it.
-CREATE TABLE drover.node_write(
-  epoch bigint PRIMARY KEY,
-  last bigint NOT NULL,
-  answers bigint[] NOT NULL DEFAULT '{}')
-  WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
-CREATE TABLE drover.stock(
+  name text NOT NULL);
+-- Apart from it, because it changes every second, and each unit locks the node's row.
+CREATE TABLE drover.lease(
+  epoch bigint PRIMARY KEY REFERENCES drover.node ON DELETE CASCADE,
+  expires_at timestamptz NOT NULL,
+  seen bigint,                 -- the version of the directory that it goes by; NULL: it does not serve yet
+  leaving boolean NOT NULL DEFAULT false)  -- it is about to stop: it is given no shards
+  WITH (fillfactor = 50);
+CREATE TABLE drover.shard(
+  id integer PRIMARY KEY,
+  node bigint)                 -- NULL: nobody's
+  WITH (fillfactor = 50);
+INSERT INTO drover.shard SELECT generate_series(0, 255), NULL;
+CREATE TABLE drover.inbox(
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  node bigint NOT NULL,
+  task bigint NOT NULL,
+  kind integer NOT NULL)       -- 0: jobs of a new task; 1: cancel the task
+  WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX inbox_by_node ON drover.inbox(node, kind);
+CREATE TABLE drover.directory(
   only_row boolean PRIMARY KEY CHECK (only_row),
+  version bigint NOT NULL,     -- counts changes of nodes, users and instances
+  map bigint NOT NULL,         -- counts changes of who owns which shard
+  mark bytea)                  -- by which nodes see whether they have the same secrets
+  WITH (fillfactor = 50);
+INSERT INTO drover.directory VALUES(true, 1, 1, NULL);
+-- Numbers of tasks by the sixteen.
+CREATE SEQUENCE drover.task_block;
+-- A row a write unit, because a row that each of them changed would have as many dead versions to be passed as
+-- there were units since the oldest transaction that somebody keeps open.
+CREATE TABLE drover.node_write(
+  epoch bigint NOT NULL,
+  number bigint NOT NULL,
+  answers bigint[],            -- NULL: nothing was stored under this number, and nothing ever will be
+  PRIMARY KEY(epoch, number))
+  WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+-- Likewise: what each unit adds. Now and then they are made one.
+CREATE TABLE drover.stock(
   jobs bigint NOT NULL,
   last_task bigint NOT NULL)
-  WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
-INSERT INTO drover.stock VALUES(true, 0, 0);
+  WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+INSERT INTO drover.stock VALUES(0, 0);
 
 CREATE TABLE drover.open_task(
   seq bigint PRIMARY KEY,
   day integer NOT NULL,
-  jobs integer NOT NULL)
+  jobs integer NOT NULL,
+  cancelled boolean NOT NULL DEFAULT false)
   WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 CREATE TABLE drover.begun(
   job bigint PRIMARY KEY,
@@ -139,6 +169,14 @@ CREATE TABLE drover.revocation(
   session bytea PRIMARY KEY,
   expires_ms bigint NOT NULL);
 CREATE INDEX revocation_by_end ON drover.revocation(expires_ms);
+-- How the owner of its shard is linked to a phone, for the other nodes.
+CREATE TABLE drover.phone_state(
+  instance bigint PRIMARY KEY,
+  since_ms bigint NOT NULL,
+  state integer NOT NULL,
+  why bytea NOT NULL,
+  model bytea NOT NULL)
+  WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 CREATE TABLE drover.instance(
   seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   project bigint NOT NULL,

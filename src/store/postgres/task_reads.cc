@@ -27,6 +27,18 @@ const Statement kList{
         " FROM drover.result r WHERE f.task IS NULL AND r.day = t.day"
         " AND r.job BETWEEN t.seq * 1048576 AND t.seq * 1048576 + 1048575) c ON true ORDER BY t.seq DESC"};
 
+const Statement kOpenList{"open_list", "SELECT seq, day, cancelled FROM drover.open_task"};
+// Of what is not open any more nothing needs to be done.
+const Statement kTakeInbox{
+    "take_inbox",
+    "WITH taken AS (DELETE FROM drover.inbox WHERE node = $1 AND kind = 0 RETURNING task)"
+    " SELECT DISTINCT o.seq, o.day, o.cancelled FROM taken t"
+    " JOIN drover.open_task o ON o.seq = t.task"};
+const Statement kOpenBegun{
+    "open_begun",
+    "SELECT b.job, b.at_ms FROM unnest($1::int8[]) AS n(task) JOIN drover.begun b"
+    " ON b.job BETWEEN n.task * 1048576 AND n.task * 1048576 + 1048575 ORDER BY b.job"};
+
 // The database is trusted less than a compiler: what no row of Drover's can hold is not passed on.
 Failure implausible(const char* what) { return failure(Errc::kCorrupt, what); }
 
@@ -128,13 +140,16 @@ bool add_task_read(Unit& unit, Days& days, const Id& id) {
   task.add_bytes(id_key(id));
   Params outcomes;
   outcomes.add_bytes(id_key(id));
+  Params begun;
+  begun.add_bytes(id_key(id));
   unit.add(day.read_task, std::move(task));
   unit.add(day.read_outcomes, std::move(outcomes));
+  unit.add(day.read_begun, std::move(begun));
   return true;
 }
 
 Result<std::optional<TaskRecord>> task_of(const std::vector<Rows>& rows) {
-  if (rows.size() != 2 || rows[0].size() == 0) return std::nullopt;
+  if (rows.size() != 3 || rows[0].size() == 0) return std::nullopt;
   auto record = record_of(rows[0], 0);
   if (!record) return tl::make_unexpected(std::move(record.error()));
   auto done = take_outcomes(rows[1],
@@ -143,6 +158,11 @@ Result<std::optional<TaskRecord>> task_of(const std::vector<Rows>& rows) {
   const auto ended = [](const std::optional<JobOutcome>& outcome) { return outcome.has_value(); };
   if (record->task.finished_ms != 0 && !std::ranges::all_of(record->outcomes, ended))
     return implausible("the results of a finished task");
+  for (int row = 0; row < rows[2].size(); ++row) {
+    const JobKey job = JobKey::unpack(rows[2].integer(row, 0));
+    if (job.index < record->outcomes.size() && !record->outcomes[job.index])
+      record->begun.push_back(job.index);
+  }
   return *std::move(record);
 }
 
@@ -187,56 +207,82 @@ Result<std::vector<Store::TaskSummary>> list_of(const Rows& rows) {
   return tasks;
 }
 
-void add_open_days(Unit& unit) { unit.add("SELECT DISTINCT day FROM drover.open_task ORDER BY day"); }
+void add_open_list(Unit& unit) { unit.add(kOpenList, {}); }
 
-std::vector<std::int32_t> open_days_of(const Rows& rows) {
-  std::vector<std::int32_t> days;
-  for (int row = 0; row < rows.size(); ++row) days.push_back(static_cast<std::int32_t>(rows.integer(row, 0)));
-  return days;
+void add_inbox(Unit& unit, std::int64_t epoch) {
+  Params params;
+  params.add(epoch);
+  unit.add(kTakeInbox, std::move(params));
 }
 
-void add_recovery(Unit& unit, Days& days, const std::vector<std::int32_t>& open_days) {
-  unit.add("SELECT last_task FROM drover.stock");
-  // By its number: a time beyond the others may come from a clock that was wrong.
-  unit.add("SELECT created_ms FROM drover.task ORDER BY seq DESC LIMIT 1");
-  unit.add("SELECT job, at_ms FROM drover.begun ORDER BY job");
-  for (const std::int32_t day : open_days) {
-    unit.add(days.tasks(day).open_tasks, {});
-    unit.add(days.tasks(day).open_outcomes, {});
+OpenTasks open_tasks_of(const Rows& rows) {
+  OpenTasks tasks;
+  for (int row = 0; row < rows.size(); ++row) {
+    tasks.by_day[static_cast<std::int32_t>(rows.integer(row, 1))].push_back(rows.integer(row, 0));
+    if (rows.integer(row, 2) != 0) tasks.cancelled.push_back(rows.integer(row, 0));
+  }
+  std::ranges::sort(tasks.cancelled);
+  return tasks;
+}
+
+void add_open_read(Unit& unit, Days& days, const OpenTasks& tasks) {
+  std::vector<std::int64_t> all;
+  for (const auto& [day, seqs] : tasks.by_day) all.insert(all.end(), seqs.begin(), seqs.end());
+  Params begun;
+  begun.add(all);
+  unit.add(kOpenBegun, std::move(begun));
+  for (const auto& [day, seqs] : tasks.by_day) {
+    for (const Statement* statement : {&days.tasks(day).open_tasks, &days.tasks(day).open_outcomes}) {
+      Params params;
+      params.add(seqs);
+      unit.add(*statement, std::move(params));
+    }
   }
 }
 
-Result<Recovery> recovery_of(const std::vector<Rows>& rows) {
-  Recovery recovery;
-  if (rows.size() < 3) return implausible("an answer");
-  const std::int64_t last = rows[0].integer(0, 0);
-  if (rows[0].size() != 1 || last < 0 || last > kMaxTask) return implausible("the number of the last task");
-  recovery.next_task = last + 1;
-  recovery.newest_ms = rows[1].integer(0, 0);
-  for (std::size_t day = 3; day + 1 < rows.size(); day += 2) {
+Result<OpenRecords> open_records_of(std::span<const Rows> rows) {
+  if (rows.empty()) return implausible("an answer");
+  OpenRecords open;
+  for (std::size_t day = 1; day + 1 < rows.size(); day += 2) {
     for (int row = 0; row < rows[day].size(); ++row) {
       Result<TaskRecord> record = record_of(rows[day], row);
       if (!record) return tl::make_unexpected(std::move(record.error()));
-      recovery.open.push_back(*std::move(record));
+      open.tasks.push_back(*std::move(record));
     }
   }
-  std::ranges::sort(recovery.open, {}, [](const TaskRecord& record) { return record.task.seq; });
+  std::ranges::sort(open.tasks, {}, [](const TaskRecord& record) { return record.task.seq; });
   std::unordered_map<std::int64_t, TaskRecord*> by_task;
-  for (TaskRecord& record : recovery.open) by_task[record.task.seq] = &record;
+  for (TaskRecord& record : open.tasks) by_task[record.task.seq] = &record;
   const auto find = [&by_task](std::int64_t task) {
     const auto found = by_task.find(task);
     return found == by_task.end() ? nullptr : found->second;
   };
-  for (std::size_t day = 4; day < rows.size(); day += 2)
+  for (std::size_t day = 2; day < rows.size(); day += 2)
     if (auto done = take_outcomes(rows[day], find); !done)
       return tl::make_unexpected(std::move(done.error()));
-  for (int row = 0; row < rows[2].size(); ++row) {
-    const JobKey job = JobKey::unpack(rows[2].integer(row, 0));
+  for (int row = 0; row < rows[0].size(); ++row) {
+    const JobKey job = JobKey::unpack(rows[0].integer(row, 0));
     const TaskRecord* record = find(job.task);
     const bool ended =
         record != nullptr && job.index < record->outcomes.size() && record->outcomes[job.index];
-    if (!ended) recovery.begun.push_back({job, rows[2].integer(row, 1)});
+    if (!ended) open.begun.push_back({job, rows[0].integer(row, 1)});
   }
+  return open;
+}
+
+void add_newest(Unit& unit) {
+  unit.add("SELECT max(last_task) FROM drover.stock");
+  // By its number: a time beyond the others may come from a clock that was wrong.
+  unit.add("SELECT created_ms FROM drover.task ORDER BY seq DESC LIMIT 1");
+}
+
+Result<Recovery> newest_of(std::span<const Rows> rows) {
+  if (rows.size() < 2) return implausible("an answer");
+  const std::int64_t last = rows[0].integer(0, 0);
+  if (rows[0].size() != 1 || last < 0 || last > kMaxTask) return implausible("the number of the last task");
+  Recovery recovery;
+  recovery.next_task = last + 1;
+  recovery.newest_ms = rows[1].integer(0, 0);
   return recovery;
 }
 

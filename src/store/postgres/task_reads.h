@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "store/postgres/days.h"
@@ -22,11 +24,26 @@ Result<std::optional<JobOutcome>> job_of(const Rows& rows);
 void add_list(Unit& unit, std::int64_t project, std::int64_t before, std::uint32_t limit);
 Result<std::vector<Store::TaskSummary>> list_of(const Rows& rows);
 
-// In two units: the days that there are open tasks of,
-void add_open_days(Unit& unit);
-std::vector<std::int32_t> open_days_of(const Rows& rows);
-// and all about them.
-void add_recovery(Unit& unit, Days& days, const std::vector<std::int32_t>& open_days);
-Result<Recovery> recovery_of(const std::vector<Rows>& rows);
+// Open tasks that are to be read, by day, and those of them that are to be cancelled.
+struct OpenTasks {
+  std::map<std::int32_t, std::vector<std::int64_t>> by_day;
+  std::vector<std::int64_t> cancelled;
+};
+void add_open_list(Unit& unit);  // of all
+// Takes those that were sent to the node.
+void add_inbox(Unit& unit, std::int64_t epoch);
+OpenTasks open_tasks_of(const Rows& rows);  // of either
+
+// And then all about them: oldest first, with the jobs that had begun and have no outcome.
+void add_open_read(Unit& unit, Days& days, const OpenTasks& tasks);
+struct OpenRecords {
+  std::vector<TaskRecord> tasks;
+  std::vector<WriteBatch::Begun> begun;
+};
+Result<OpenRecords> open_records_of(std::span<const Rows> rows);
+
+// What recover() needs beside them.
+void add_newest(Unit& unit);
+Result<Recovery> newest_of(std::span<const Rows> rows);  // its next_task and newest_ms
 
 }  // namespace drover::store::postgres

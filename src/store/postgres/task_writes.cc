@@ -11,9 +11,9 @@
 namespace drover::store::postgres {
 namespace {
 
-const Statement kAddOpen{
-    "add_open",
-    "INSERT INTO drover.open_task SELECT a, $2, b FROM unnest($1::int8[], $3::int4[]) AS row(a, b)"};
+const Statement kAddOpen{"add_open",
+                         "INSERT INTO drover.open_task(seq, day, jobs) SELECT a, $2, b FROM "
+                         "unnest($1::int8[], $3::int4[]) AS row(a, b)"};
 const Statement kRemoveOpen{"remove_open", "DELETE FROM drover.open_task WHERE seq = ANY($1::int8[])"};
 const Statement kAddBegun{
     "add_begun", "INSERT INTO drover.begun SELECT a, b FROM unnest($1::int8[], $2::int8[]) AS row(a, b)"};
@@ -21,9 +21,14 @@ const Statement kRemoveBegun{"remove_begun", "DELETE FROM drover.begun WHERE job
 const Statement kRemoveBegunOf{"remove_begun_of",
                                "DELETE FROM drover.begun b USING unnest($1::int8[]) AS n(task)"
                                " WHERE b.job BETWEEN n.task * 1048576 AND n.task * 1048576 + 1048575"};
-const Statement kStock{"stock",
-                       "UPDATE drover.stock SET jobs = jobs + $1, last_task = greatest(last_task, $2)"};
-const Statement kDeleteOld{"delete_old", "SELECT drover.answer($1, drover.delete_old($2, $3, $4, $5))"};
+// Another node may be about to store the last outcome of the same task: who comes second sees both.
+const Statement kLockOpen{
+    "lock_open", "SELECT seq FROM drover.open_task WHERE seq = ANY($1::int8[]) ORDER BY seq FOR UPDATE"};
+const Statement kSendTasks{"send_tasks", "SELECT drover.send_tasks($1, $2, $3)"};
+const Statement kStock{"stock", "INSERT INTO drover.stock VALUES($1, $2)"};
+const Statement kDeleteOld{"delete_old",
+                           "SELECT drover.answer($1, CASE WHEN $1 = (SELECT min(epoch) FROM drover.node)"
+                           " THEN drover.delete_old($2, $3, $4, $5) ELSE 0 END)"};  // one node is enough
 
 Failure refuse(const char* why) { return failure(std::make_error_code(std::errc::invalid_argument), why); }
 
@@ -63,11 +68,15 @@ Result<> TaskGroup::check(const WriteBatch& batch) const {
     if (auto fine = check_task(task); !fine) return fine;
     accepted.insert(task.seq);
   }
-  const auto open = [&](std::int64_t task) { return accepted.contains(task) || days_->day_of(task); };
+  const auto open = [&](std::int64_t task, const Id& id) {
+    return id != Id() || accepted.contains(task) || days_->day_of(task);
+  };
   for (const auto& ended : batch.ended)
-    if (!open(ended.job.task)) return refuse("an outcome is of no open task");
+    if (!open(ended.job.task, ended.id)) return refuse("an outcome is of no open task");
   for (const auto& finished : batch.finished)
-    if (!open(finished.task)) return refuse("a task that finished is not open");
+    if (!open(finished.task, finished.id)) return refuse("a task that finished is not open");
+  for (const auto& parted : batch.parted)
+    if (!open(parted.task, parted.id)) return refuse("a task that may finish is not open");
   return check_audit(batch);
 }
 
@@ -90,15 +99,19 @@ void TaskGroup::add(const WriteBatch& batch) {
   }
   for (; entry != batch.audit.end(); ++entry) audit_.add(*entry);
   begin_jobs(batch);
-  for (const auto& ended : batch.ended) by_day_[use_day_of(ended.job.task)].ended.push_back(&ended);
+  for (const auto& ended : batch.ended) by_day_[use_day_of(ended.job.task, ended.id)].ended.push_back(&ended);
   for (const auto& finished : batch.finished)
-    by_day_[use_day_of(finished.task)].finished.push_back(&finished);
+    by_day_[use_day_of(finished.task, finished.id)].finished.push_back(&finished);
+  for (const auto& parted : batch.parted)
+    by_day_[use_day_of(parted.task, parted.id)].parted.push_back(&parted);
+  parted_ = parted_ || !batch.parted.empty();
+  elsewhere_.insert(elsewhere_.end(), batch.elsewhere.begin(), batch.elsewhere.end());
   rows_ += batch.accepted.size() * 2 + batch.begun.size() + batch.unbegun.size() + batch.ended.size() +
            batch.finished.size() * 2 + batch.audit.size();
 }
 
-std::int32_t TaskGroup::use_day_of(std::int64_t task) {
-  const std::int32_t day = days_->day_of(task).value_or(0);
+std::int32_t TaskGroup::use_day_of(std::int64_t task, const Id& id) {
+  const std::int32_t day = id != Id() ? day_of_id(id) : days_->day_of(task).value_or(0);
   used_.insert(day);
   return day;
 }
@@ -120,7 +133,7 @@ void TaskGroup::begin_jobs(const WriteBatch& batch) {
   }
 }
 
-void TaskGroup::add_to(Unit& unit) {
+void TaskGroup::add_to(Unit& unit, const ShardMap& map) {
   for (const auto& [day, all] : by_day_)
     if (!all.accepted.empty()) add_accepted(unit, day, all.accepted);
   add_begun(unit);
@@ -129,11 +142,14 @@ void TaskGroup::add_to(Unit& unit) {
   for (const auto& [day, all] : by_day_)
     if (!all.finished.empty()) add_finished(unit, day, all.finished);
   audit_.add_to(unit, *days_);
-  // Last, so that what other nodes wait for is theirs soon.
-  if (jobs_ == 0 && largest_ == 0) return;
-  Params stock;
-  stock.add(jobs_).add(largest_);
-  unit.add(kStock, std::move(stock));
+  if (jobs_ != 0 || largest_ != 0) {
+    Params stock;
+    stock.add(jobs_).add(largest_);
+    unit.add(kStock, std::move(stock));
+  }
+  // Last, so that what other nodes wait for is theirs soon; and in the same order on all nodes.
+  if (parted_) add_parted(unit);
+  if (!elsewhere_.empty()) add_elsewhere(unit, map);
 }
 
 void TaskGroup::add_accepted(Unit& unit, std::int32_t day, const std::vector<const Task*>& tasks) {
@@ -225,13 +241,50 @@ void TaskGroup::add_finished(Unit& unit, std::int32_t day,
   unit.add(kRemoveBegunOf, std::move(begun));
 }
 
+void TaskGroup::add_parted(Unit& unit) {
+  std::vector<std::int64_t> locked;
+  for (const auto& [day, all] : by_day_)
+    for (const auto* parted : all.parted) locked.push_back(parted->task);
+  Params params;
+  params.add(locked);
+  unit.add(kLockOpen, std::move(params));
+  for (const auto& [day, all] : by_day_) {
+    if (all.parted.empty()) continue;
+    // Of several batches one may name a task again, which has got jobs of others meanwhile.
+    std::map<std::int64_t, std::int64_t> each;
+    for (const auto* parted : all.parted) each[parted->task] = parted->at_ms;
+    std::vector<std::int64_t> task, at;
+    for (const auto& [seq, at_ms] : each) {
+      task.push_back(seq);
+      at.push_back(at_ms);
+    }
+    Params finish;
+    finish.add(task).add(at);
+    unit.add(days_->tasks(day).finish_parted, std::move(finish));
+  }
+}
+
+void TaskGroup::add_elsewhere(Unit& unit, const ShardMap& map) {
+  std::vector<std::int64_t> nodes, tasks;
+  for (const auto& [task, shards] : elsewhere_) {
+    for (const std::int64_t node : map.owners_of(shards)) {
+      nodes.push_back(node);
+      tasks.push_back(task);
+    }
+  }
+  Params params;
+  params.add(map.version).add(nodes).add(tasks);
+  unit.add(kSendTasks, std::move(params));
+}
+
 void TaskGroup::failed() {
   for (const std::int64_t task : opened_) days_->close(task);
 }
 
 void TaskGroup::committed() {
   for (const auto& [day, all] : by_day_)
-    for (const auto* finished : all.finished) days_->close(finished->task);
+    for (const auto* all_of : {&all.finished, &all.parted})
+      for (const auto* over : *all_of) days_->close(over->task);
 }
 
 void add_delete_old(Unit& unit, std::int64_t epoch, const Retention& retention, std::int32_t today) {

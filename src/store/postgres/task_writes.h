@@ -10,6 +10,7 @@
 
 #include "store/postgres/audit_log.h"
 #include "store/postgres/days.h"
+#include "store/postgres/shard_map.h"
 #include "store/store.h"
 
 namespace drover::store::postgres {
@@ -24,8 +25,11 @@ class TaskGroup {
   Result<> check(const WriteBatch& batch) const;
   // `batch` is fine by check(). Its tasks are open from now on.
   void add(const WriteBatch& batch);
-  // Everything, as commands.
-  void add_to(Unit& unit);
+  // Everything, as commands; other nodes are told by this map.
+  void add_to(Unit& unit, const ShardMap& map);
+  // Something in it concerns other nodes, or may finish a task that does.
+  bool concerns_others() const { return !elsewhere_.empty() || parted_; }
+  bool accepts() const { return !opened_.empty(); }
 
   std::size_t rows() const { return rows_; }
 
@@ -42,14 +46,17 @@ class TaskGroup {
     std::vector<const Task*> accepted;
     std::vector<const WriteBatch::Ended*> ended;
     std::vector<const WriteBatch::Finished*> finished;
+    std::vector<const WriteBatch::Finished*> parted;
   };
 
-  std::int32_t use_day_of(std::int64_t task);
+  std::int32_t use_day_of(std::int64_t task, const Id& id);
   void begin_jobs(const WriteBatch& batch);
   void add_accepted(Unit& unit, std::int32_t day, const std::vector<const Task*>& tasks);
   void add_begun(Unit& unit);
   void add_ended(Unit& unit, std::int32_t day, const std::vector<const WriteBatch::Ended*>& all);
   void add_finished(Unit& unit, std::int32_t day, const std::vector<const WriteBatch::Finished*>& all);
+  void add_parted(Unit& unit);
+  void add_elsewhere(Unit& unit, const ShardMap& map);
 
   Days* days_;
   std::map<std::int32_t, Day> by_day_;
@@ -57,6 +64,8 @@ class TaskGroup {
   std::vector<std::int64_t> opened_;
   std::vector<WriteBatch::Begun> begun_;
   std::vector<std::int64_t> unbegun_;
+  std::vector<WriteBatch::Elsewhere> elsewhere_;
+  bool parted_ = false;
   AuditGroup audit_;
   std::int64_t jobs_ = 0;
   std::int64_t largest_ = 0;

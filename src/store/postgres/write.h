@@ -49,6 +49,23 @@ class Write {
   // Commands whose rows are the answer, for when it was committed and the answer got lost.
   virtual void read_again(Unit&) const {}
 
+  // Of a committed group: whether more has to be read before it is finished. `rows` are of its commands, then
+  // of what it added to `next`.
+  virtual bool wants_more(std::span<const Rows> rows, Unit& next) {
+    (void)rows, (void)next;
+    return false;
+  }
+  // The rows of its commands, or what it read after them, got lost with the connection: whether it has to
+  // read, and what first, before the group is finished.
+  virtual bool reads_anew(std::int64_t epoch, Unit& next) {
+    (void)epoch, (void)next;
+    return false;
+  }
+  // Whether tasks are accepted with it.
+  virtual bool accepts() const { return false; }
+  // Whether it changes what every node holds in memory.
+  virtual bool changes_directory() const { return false; }
+
   // Calls who waits, once. `committed`: durable, or why not.
   virtual void finish(const Result<>& committed, const Answer& answer) = 0;
 };

@@ -13,9 +13,12 @@ namespace drover::store::postgres {
 namespace {
 
 const Statement kFence{"fence", "SELECT drover.fence($1, $2)"};
+// After everything else, so that of two nodes that wait for each other's rows none has this one.
+const Statement kChanged{"changed", "UPDATE drover.directory SET version = version + 1"};
 const Statement kSettle{"settle", "SELECT drover.settle($1, $2)"};
 
 constexpr Millis kAskAgain{200};
+constexpr int kMostRenewals = 20;  // of the map, for one unit
 
 // The connection ended, whatever it said last: the unit may be stored.
 bool fate_is_unknown(const Error& error) {
@@ -44,19 +47,24 @@ std::vector<std::int64_t> numbers_of(std::string_view text) {
 
 }  // namespace
 
-Writer::Writer(Loop& loop, Connection& connection, Days& days, std::int64_t epoch, const Metrics& metrics,
-               std::function<void()> fenced)
+Writer::Writer(Loop& loop, Connection& connection, Days& days, const ShardMap& map, std::int64_t epoch,
+               const Metrics& metrics, WriterEvents& events)
     : loop_(loop),
       connection_(connection),
       days_(days),
       epoch_(epoch),
       metrics_(metrics),
-      on_fenced_(std::move(fenced)),
+      map_(map),
+      events_(events),
       made_(&days),
-      settle_timer_([this] { settle(); }),
+      settle_timer_([this] {
+        settle();
+        read_anew();
+      }),
       drain_timer_([this] {
         if (phase_ == Phase::kUnsettled)
           finish_failed({make_error_code(Errc::kClosed), make_error_code(Errc::kClosed).message()});
+        if (phase_ == Phase::kReading && unread_) std::exchange(when_read_, nullptr)();
       }) {}
 
 void Writer::submit(std::unique_ptr<Write> write) {
@@ -104,6 +112,11 @@ bool Writer::take_group() {
     }
   }
   days_made_again_ = false;
+  map_renewals_ = 0;
+  // What others accepted for this node's phones before, it has then before what it accepts itself.
+  const auto accepts = [](const auto& write) { return write->accepts(); };
+  with_inbox_ = !map_.alone && std::ranges::any_of(group_, accepts);
+  if (with_inbox_) group_.insert(group_.begin(), events_.take_inbox());
   return !group_.empty();
 }
 
@@ -159,7 +172,9 @@ void Writer::make_days(std::vector<std::int32_t> days, std::vector<std::int32_t>
 }
 
 void Writer::run_group() {
-  made_.tasks.add_to(made_.unit);
+  made_.tasks.add_to(made_.unit, map_);
+  if (std::ranges::any_of(group_, [](const auto& write) { return write->changes_directory(); }))
+    made_.unit.add(kChanged, {});
   sent_at_ = std::chrono::steady_clock::now();
   connection_.run(std::exchange(made_.unit, {}), [this](Answers answers) { on_answer(std::move(answers)); });
 }
@@ -167,7 +182,9 @@ void Writer::run_group() {
 void Writer::on_answer(Answers answers) {
   if (answers) {
     made_.tasks.committed();
-    return finish_group({}, *answers);
+    rows_ = *std::move(answers);
+    when_read_ = [this] { finish_group({}, std::exchange(rows_, {})); };
+    return read_more(rows_, 0);
   }
   const Error& error = answers.error();
   if (fate_is_unknown(error)) {
@@ -188,6 +205,42 @@ void Writer::on_answer(Answers answers) {
                  error.message});
 }
 
+// The group is stored. What its write number `first`, or one behind it, has to read beside its rows comes
+// first.
+void Writer::read_more(std::span<const Rows> rows, std::size_t first) {
+  phase_ = Phase::kReading;
+  for (std::size_t i = first; i < group_.size(); ++i) {
+    Unit next;
+    const auto own = rows.empty() ? rows : rows.subspan(places_[i].first, places_[i].second);
+    const bool more = rows.empty() ? group_[i]->reads_anew(epoch_, next) : group_[i]->wants_more(own, next);
+    if (more) return read_on(i, std::move(next));
+  }
+  std::exchange(when_read_, nullptr)();
+}
+
+void Writer::read_on(std::size_t of, Unit next) {
+  connection_.run(std::move(next), [this, of](const Answers& answers) {
+    if (phase_ != Phase::kReading) return;
+    if (!answers && answers.error().code != Errc::kClosed) {
+      unread_ = of;
+      if (drained_) loop_.schedule(drain_timer_, kDrainPatience);
+      if (connection_.up()) loop_.schedule(settle_timer_, kAskAgain);
+      return;
+    }
+    Unit more;
+    if (answers && group_[of]->wants_more(*answers, more)) return read_on(of, std::move(more));
+    read_more(rows_, of + 1);
+  });
+}
+
+void Writer::read_anew() {
+  if (phase_ != Phase::kReading || !unread_ || !connection_.up()) return;
+  const std::size_t of = *std::exchange(unread_, std::nullopt);
+  Unit next;
+  if (group_[of]->reads_anew(epoch_, next)) return read_on(of, std::move(next));
+  read_more(rows_, of + 1);
+}
+
 // Of a unit that was refused: whether it is sent in another way.
 bool Writer::may_try_again(const Error& error) {
   const std::string state = sqlstate(error);
@@ -199,7 +252,19 @@ bool Writer::may_try_again(const Error& error) {
     send_group();
     return true;
   }
-  if (!content_is_at_fault(state) || group_.size() == 1) return false;
+  if (state == kMovedState && ++map_renewals_ <= kMostRenewals) {
+    made_.tasks.failed();
+    events_.on_old_map([this] {
+      if (phase_ == Phase::kRunning) send_group();
+    });
+    return true;
+  }
+  if (!content_is_at_fault(state) || group_.size() == (with_inbox_ ? 2 : 1)) return false;
+  if (std::exchange(with_inbox_, false)) {
+    const auto inbox = std::move(group_.front());
+    group_.erase(group_.begin());
+    inbox->finish(failure(Errc::kUnavailable), {});
+  }
   // When what one wrote is at fault, the others are not to suffer for it.
   made_.tasks.failed();
   metrics_.failed_commits.Increment();
@@ -256,20 +321,31 @@ void Writer::read_again(std::vector<std::int64_t> kept) {
   if (unit.size() == 0) return finish_stored(kept, {}, places);
   settling_ = true;
   connection_.run(std::move(unit),
-                  [this, kept = std::move(kept), places = std::move(places)](const Answers& answers) {
+                  [this, kept = std::move(kept), places = std::move(places)](Answers answers) {
                     settling_ = false;
                     if (phase_ != Phase::kUnsettled) return;
-                    if (answers) return finish_stored(kept, *answers, places);
+                    if (answers) return finish_stored(kept, *std::move(answers), places);
                     if (answers.error().code == Errc::kClosed) return finish_failed(answers.error());
                     loop_.schedule(settle_timer_, kAskAgain);
                   });
 }
 
-void Writer::finish_stored(const std::vector<std::int64_t>& kept, const std::vector<Rows>& again,
+void Writer::finish_stored(const std::vector<std::int64_t>& kept, std::vector<Rows> again,
                            const std::vector<std::pair<std::size_t, std::size_t>>& places) {
   made_.tasks.committed();
   report({});
+  events_.on_told_others();
+  rows_.clear();
+  when_read_ = [this, kept, again = std::make_shared<std::vector<Rows>>(std::move(again)), places] {
+    finish_settled(kept, *again, places);
+  };
+  read_more({}, 0);
+}
+
+void Writer::finish_settled(const std::vector<std::int64_t>& kept, const std::vector<Rows>& again,
+                            const std::vector<std::pair<std::size_t, std::size_t>>& places) {
   phase_ = Phase::kIdle;
+  unread_.reset();
   const auto group = std::exchange(group_, {});
   std::size_t next = 0;
   for (std::size_t i = 0; i < group.size(); ++i) {
@@ -288,8 +364,11 @@ void Writer::finish_group(const Result<>& committed, const std::vector<Rows>& ro
     std::size_t answered = 0;
     for (const auto& place : places_) answered += place.second;
     metrics_.commit_rows.Observe(static_cast<double>(made_.tasks.rows() + answered));
+    const auto changes = [](const auto& write) { return write->changes_directory(); };
+    if (made_.tasks.concerns_others() || std::ranges::any_of(group_, changes)) events_.on_told_others();
   }
   phase_ = Phase::kIdle;
+  unread_.reset();
   const auto group = std::exchange(group_, {});
   const auto places = std::exchange(places_, {});
   for (std::size_t i = 0; i < group.size(); ++i) {
@@ -328,6 +407,7 @@ void Writer::report(const Result<>& committed) {
 void Writer::came_up() {
   spdlog::warn("store: connected to the database again");
   settle();
+  read_anew();
   pump();
 }
 
@@ -339,12 +419,12 @@ void Writer::went_down(const Error& why) {
 void Writer::fence() {
   if (std::exchange(fenced_, true)) return;
   spdlog::error("store: another node has taken over: nothing is stored any more");
-  if (on_fenced_) on_fenced_();
+  events_.on_fenced();
 }
 
 void Writer::drain(std::function<void()> drained) {
   drained_ = std::move(drained);
-  if (phase_ == Phase::kUnsettled) loop_.schedule(drain_timer_, kDrainPatience);
+  if (phase_ == Phase::kUnsettled || unread_) loop_.schedule(drain_timer_, kDrainPatience);
   pump();
 }
 

@@ -12,6 +12,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -19,9 +21,26 @@
 #include "store/metrics.h"
 #include "store/postgres/connection.h"
 #include "store/postgres/days.h"
+#include "store/postgres/shard_map.h"
 #include "store/postgres/write.h"
 
 namespace drover::store::postgres {
+
+// What the writer tells the store, on the loop.
+class WriterEvents {
+ public:
+  // Once: the database says that the lease is gone.
+  virtual void on_fenced() = 0;
+  // The map is older than the database's: calls `renewed` when it was read again, or that failed.
+  virtual void on_old_map(std::function<void()> renewed) = 0;
+  // Something was stored that other nodes want to know of.
+  virtual void on_told_others() = 0;
+  // A write that takes what was sent to this node, to go with a unit that accepts tasks.
+  virtual std::unique_ptr<Write> take_inbox() = 0;
+
+ protected:
+  ~WriterEvents() = default;
+};
 
 // Belongs to its loop, but for submit().
 class Writer {
@@ -32,9 +51,9 @@ class Writer {
   // How long drain() waits for a connection that would tell what became of the last unit.
   static constexpr Millis kDrainPatience{2'000};
 
-  // `fenced` is called once, when the database says that the lease is gone.
-  Writer(Loop& loop, Connection& connection, Days& days, std::int64_t epoch, const Metrics& metrics,
-         std::function<void()> fenced);
+  // All outlive it.
+  Writer(Loop& loop, Connection& connection, Days& days, const ShardMap& map, std::int64_t epoch,
+         const Metrics& metrics, WriterEvents& events);
 
   // Any thread. Writes are finished on the loop, in the order in which they came; except that while the
   // connection is down new ones fail with kUnavailable at once, though the fate of older ones is not known.
@@ -54,6 +73,7 @@ class Writer {
     kIdle,
     kRunning,    // a unit is under way
     kUnsettled,  // a unit's fate is to be found out
+    kReading,    // a unit is stored, and its writes read what they need beside its rows
   };
 
   void pump();
@@ -63,12 +83,17 @@ class Writer {
   void make_days(std::vector<std::int32_t> days, std::vector<std::int32_t> audit_days);
   void run_group();
   void on_answer(Answers answers);
+  void read_more(std::span<const Rows> rows, std::size_t first);
+  void read_on(std::size_t of, Unit next);
+  void read_anew();
   bool may_try_again(const Error& error);
   void settle();
   void on_settled(const Answers& answers);
   void read_again(std::vector<std::int64_t> kept);
-  void finish_stored(const std::vector<std::int64_t>& kept, const std::vector<Rows>& again,
+  void finish_stored(const std::vector<std::int64_t>& kept, std::vector<Rows> again,
                      const std::vector<std::pair<std::size_t, std::size_t>>& places);
+  void finish_settled(const std::vector<std::int64_t>& kept, const std::vector<Rows>& again,
+                      const std::vector<std::pair<std::size_t, std::size_t>>& places);
   void finish_group(const Result<>& committed, const std::vector<Rows>& rows);
   void finish_failed(const Error& error);
   void fail_waiting(const Error& error);
@@ -80,7 +105,8 @@ class Writer {
   Days& days_;
   const std::int64_t epoch_;
   Metrics metrics_;
-  std::function<void()> on_fenced_;
+  const ShardMap& map_;
+  WriterEvents& events_;
   std::function<void()> drained_;
 
   std::mutex mutex_;
@@ -92,10 +118,15 @@ class Writer {
   Group made_;                                               // of group_
   std::vector<std::pair<std::size_t, std::size_t>> places_;  // of its writes' commands in the unit
   Phase phase_ = Phase::kIdle;
-  std::int64_t number_ = 0;       // of the last unit
-  std::size_t singly_ = 0;        // so many of waiting_ are sent alone, because one of them is at fault
-  bool days_made_again_ = false;  // for group_
-  bool settling_ = false;         // a question is under way
+  std::int64_t number_ = 0;            // of the last unit
+  std::size_t singly_ = 0;             // so many of waiting_ are sent alone, because one of them is at fault
+  bool days_made_again_ = false;       // for group_
+  int map_renewals_ = 0;               // likewise
+  bool with_inbox_ = false;            // likewise: its first write is take_inbox()'s
+  bool settling_ = false;              // a question is under way
+  std::vector<Rows> rows_;             // of a unit that is stored
+  std::function<void()> when_read_;    // of kReading
+  std::optional<std::size_t> unread_;  // likewise: this write is to read anew, when there is a connection
   bool fenced_ = false;
   bool failing_ = false;  // the last unit failed for what may pass
   SteadyTime sent_at_;

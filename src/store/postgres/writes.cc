@@ -4,13 +4,13 @@ namespace drover::store::postgres {
 
 WriteSize TaskWrite::size() const {
   WriteSize size{batch_.accepted.size() + batch_.begun.size() + batch_.unbegun.size() + batch_.ended.size() +
-                     batch_.finished.size() + batch_.audit.size(),
+                     batch_.finished.size() + batch_.parted.size() + batch_.audit.size(),
                  0};
   for (const Task& task : batch_.accepted) {
     size.bytes += task.command.size();
     for (const std::string& target : task.targets) size.bytes += target.size() + 1;
   }
-  for (const auto& [job, outcome] : batch_.ended)
+  for (const auto& [job, outcome, id] : batch_.ended)
     size.bytes += outcome.out.bytes.size() + outcome.err.bytes.size();
   for (const AuditEntry& entry : batch_.audit) {
     for (const std::string& id : entry.instances) size.bytes += id.size();

@@ -19,6 +19,7 @@ class TaskWrite final : public Write {
   TaskWrite(WriteBatch batch, Store::WriteDone done) : batch_(std::move(batch)), done_(std::move(done)) {}
 
   WriteSize size() const override;
+  bool accepts() const override { return !batch_.accepted.empty(); }
   void add_to(Group& group) override;
   void finish(const Result<>& committed, const Answer& answer) override;
 
@@ -41,6 +42,7 @@ class NumberWrite : public Write {
   WriteSize size() const override { return {rows_, 0}; }
   void add_to(Group& group) override { add_(group.unit, group.epoch); }
   bool keeps_answer() const override { return true; }
+  bool changes_directory() const override { return true; }
   void finish(const Result<>& committed, const Answer& answer) override {
     if (!committed) return done_(tl::make_unexpected(committed.error()));
     std::int64_t number = answer.settled.value_or(0);
@@ -60,6 +62,7 @@ class DeleteOld final : public NumberWrite<std::uint64_t> {
  public:
   using NumberWrite::NumberWrite;
   bool alone() const override { return true; }
+  bool changes_directory() const override { return false; }
 };
 
 class PutInstances final : public Write {
@@ -74,6 +77,7 @@ class PutInstances final : public Write {
   void read_again(Unit& unit) const override {
     if (allowed_) read_put_instances(unit, instances_);
   }
+  bool changes_directory() const override { return true; }
   void finish(const Result<>& committed, const Answer& answer) override;
 
  private:

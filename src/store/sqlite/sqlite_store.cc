@@ -40,7 +40,7 @@ class TaskWrite final : public Write {
                        batch_.ended.size() + batch_.finished.size() + batch_.audit.size(),
                    0};
     for (const Task& task : batch_.accepted) size.bytes += task.command.size();
-    for (const auto& [job, outcome] : batch_.ended)
+    for (const auto& [job, outcome, id] : batch_.ended)
       size.bytes += outcome.out.bytes.size() + outcome.err.bytes.size();
     for (const AuditEntry& entry : batch_.audit) {
       for (const std::string& id : entry.instances) size.bytes += id.size();

@@ -1,0 +1,110 @@
+// Several nodes that share a database are one system: what a store does for that, and what it tells its node.
+//
+// Instances are dealt out over shards, and a shard belongs to one node at a time: that one keeps the links to
+// its phones, begins its jobs and stores their ends. Who accepts a task tells the owners of the other shards
+// in the very commit that stores it. A shard changes hands only when its owner gives it away, or when the
+// owner's lease has ended: then its row is deleted, which waits for commits of its that are under way and
+// lets none follow. So whoever has a shard is alone with it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "store/shards.h"
+#include "store/store.h"
+#include "store/types.h"
+
+namespace drover::store {
+
+// Open tasks of which jobs may have come to this node.
+struct Adoption {
+  ShardSet gained;                       // this node's from now on
+  std::vector<TaskRecord> tasks;         // oldest first
+  std::vector<WriteBatch::Begun> begun;  // jobs of these that had begun and have no outcome
+  std::vector<std::int64_t> cancelled;   // those of them that are to be cancelled, in order
+};
+
+// How an instance's owner is linked to it.
+struct PhoneState {
+  std::int64_t instance = 0;
+  std::int64_t since_ms = 0;
+  std::uint8_t state = 0;  // a fleet::LinkState
+  std::string why;
+  std::string model;
+};
+
+// All that every node holds in memory.
+struct DirectoryRows {
+  IdentityRows identity;
+  std::vector<Instance> instances;
+};
+
+// What becomes of shards, on the store's thread; to be short (post to a loop). What takes longer calls
+// `done`, from any thread.
+class ShardEvents {
+ public:
+  using Applied = std::function<void()>;
+
+  // In the order in which they have to be carried out, answers of writes included.
+  virtual void on_adopt(Adoption adoption) = 0;
+  // Whether another node may accept tasks for this one's phones. Until on_alone(false) is applied none does.
+  virtual void on_alone(bool alone, Applied done) = 0;
+  // Others are to have these shards, and no others any more: begin nothing more in them, and say
+  // shards_closed() of each when nothing of it runs or is unstored.
+  virtual void on_shards_wanted(const ShardSet& shards) = 0;
+  // End what has not begun of this task. `done` when that is stored.
+  virtual void on_cancel(std::int64_t task, Applied done) = 0;
+  // Of those that are watched.
+  virtual void on_finished(std::vector<std::int64_t> tasks) = 0;
+
+ protected:
+  ~ShardEvents() = default;
+};
+
+// Likewise: another node has changed something; `done` when it counts here.
+using OnDirectory = std::function<void(DirectoryRows rows, std::function<void()> done)>;
+
+// Any thread, but for join(). Callbacks as those of the store.
+class Cluster {
+ public:
+  virtual ~Cluster() = default;
+
+  // Blocking, before join(). The mark of the nodes that serve; `mark` if there are none.
+  virtual Result<std::string> agree_on_mark(const std::string& mark) = 0;
+
+  struct Joined {
+    std::int64_t newest_ms = 0;  // when the newest task in the store was accepted; 0: there is none
+    std::size_t shards = 0;      // this node's
+  };
+  // Blocking, once, when all but HTTP is there: every node knows of this one, and the shards that were to be
+  // had are adopted, when it returns. Events come from then on, and before, until close().
+  virtual Result<Joined> join(ShardEvents& events, OnDirectory on_directory) = 0;
+
+  // Numbers for so many tasks, rising, and larger than those of all tasks whose acceptance was answered
+  // before.
+  virtual void number_tasks(std::uint32_t count, Done<std::vector<std::int64_t>> done) = 0;
+
+  // Of those that others want, or after leave(): nothing of them is under way here any more.
+  virtual void shards_closed(const ShardSet& shards) = 0;
+  // A planned stop: shards go to the other nodes as they are closed, and none is taken.
+  virtual void leave() = 0;
+
+  // Ends on every node what has not begun of this task. kNotFound: it is not open.
+  virtual void cancel_task(std::int64_t task, Done<> done) = 0;
+  // on_finished() will name it once, soon if it has finished.
+  virtual void watch(std::int64_t task) = 0;
+  virtual void unwatch(std::int64_t task) = 0;
+
+  // False: the lease may be over, so that another node may have its shards. Nothing is begun then.
+  virtual bool trusted() const = 0;
+  // Nobody else reads them at the moment.
+  virtual bool alone() const = 0;
+
+  virtual void put_phone_states(std::vector<PhoneState> states) = 0;
+  virtual void read_phone_states(std::int64_t project, Done<std::vector<PhoneState>> done) = 0;
+};
+
+}  // namespace drover::store
