@@ -14,20 +14,51 @@ const Statement kDraw{"draw_numbers", "SELECT nextval('drover.task_block') FROM 
 
 }  // namespace
 
-void Numbers::take(std::uint32_t count, Done<std::vector<std::int64_t>> done) {
+std::vector<std::int64_t> Numbers::take_from_stock(std::uint32_t count) {
   std::vector<std::int64_t> numbers;
   bool low = false;
   {
     const std::lock_guard lock(mutex_);
-    if (stock_.size() >= count) {
-      numbers.assign(stock_.begin(), stock_.begin() + count);
-      stock_.erase(stock_.begin(), stock_.begin() + count);
-      low = stock_.size() < kStock / 2;
-    }
+    if (stock_.size() < count) return {};
+    numbers.assign(stock_.begin(), stock_.begin() + count);
+    stock_.erase(stock_.begin(), stock_.begin() + count);
+    low = stock_.size() < kStock / 2;
   }
   if (low) loop_.post([this] { fill_stock(); });
-  if (numbers.size() == count) return done(std::move(numbers));
-  loop_.post([this, count, done = std::move(done)]() mutable { draw(count, std::move(done)); });
+  return numbers;
+}
+
+void Numbers::take(std::uint32_t count, Taken done) {
+  if (auto numbers = take_from_stock(count); numbers.size() == count) return done(std::move(numbers));
+  loop_.post([this, count, done = std::move(done)]() mutable {
+    // What is drawn now is larger than what the stock has or is about to get.
+    bool alone = false;
+    {
+      const std::lock_guard lock(mutex_);
+      alone = alone_;
+    }
+    if (!alone) return draw(count, std::move(done));
+    waiting_.emplace_back(count, std::move(done));
+    fill_stock();
+  });
+}
+
+void Numbers::serve_waiting(const Result<>& filled) {
+  for (auto& [count, done] : std::exchange(waiting_, {})) {
+    if (!filled) {
+      done(tl::make_unexpected(filled.error()));
+      continue;
+    }
+    if (auto numbers = take_from_stock(count); numbers.size() == count) {
+      done(std::move(numbers));
+      continue;
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      stock_.clear();
+    }
+    draw(count, std::move(done));
+  }
 }
 
 void Numbers::set_alone(bool alone) {
@@ -40,7 +71,7 @@ void Numbers::set_alone(bool alone) {
   if (alone) fill_stock();
 }
 
-void Numbers::draw(std::uint32_t count, Done<std::vector<std::int64_t>> done) {
+void Numbers::draw(std::uint32_t count, Taken done) {
   Unit unit;
   Params params;
   params.add(static_cast<std::int64_t>((count + kBlock - 1) / kBlock));
@@ -64,9 +95,12 @@ void Numbers::fill_stock() {
   }
   draw(kStock, [this, times](const Result<std::vector<std::int64_t>>& numbers) {
     filling_ = false;
-    const std::lock_guard lock(mutex_);
-    // Others may have drawn larger ones, and be gone since.
-    if (numbers && alone_ && times == times_) stock_.insert(stock_.end(), numbers->begin(), numbers->end());
+    {
+      const std::lock_guard lock(mutex_);
+      // Others may have drawn larger ones, and be gone since.
+      if (numbers && alone_ && times == times_) stock_.insert(stock_.end(), numbers->begin(), numbers->end());
+    }
+    serve_waiting(numbers.map([](const auto&) {}));
   });
 }
 

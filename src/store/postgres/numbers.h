@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/loop.h"
@@ -25,12 +26,18 @@ class Numbers {
   void set_alone(bool alone);
 
  private:
-  void draw(std::uint32_t count, Done<std::vector<std::int64_t>> done);
+  using Taken = Done<std::vector<std::int64_t>>;
+
+  // Empty: there are not so many.
+  std::vector<std::int64_t> take_from_stock(std::uint32_t count);
+  void draw(std::uint32_t count, Taken done);
   void fill_stock();
+  void serve_waiting(const Result<>& filled);
 
   Loop& loop_;
   Connection& connection_;
   bool filling_ = false;
+  std::deque<std::pair<std::uint32_t, Taken>> waiting_;  // for the stock
 
   std::mutex mutex_;
   bool alone_ = false;              // guarded by mutex_

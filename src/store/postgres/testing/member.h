@@ -91,10 +91,17 @@ class Member final : public ShardEvents {
     held_.insert(call);
   }
   void release(Call call) {
-    std::vector<std::function<void()>> owed;
     {
       const std::lock_guard lock(mutex_);
       held_.erase(call);
+    }
+    answer_owed(call);
+  }
+  // And holds back what comes next.
+  void answer_owed(Call call) {
+    std::vector<std::function<void()>> owed;
+    {
+      const std::lock_guard lock(mutex_);
       owed = std::exchange(owed_[call], {});
     }
     for (const auto& done : owed) done();
@@ -154,6 +161,7 @@ class Member final : public ShardEvents {
     answer(Call::kAlone, std::move(done));
   }
   void on_shards_wanted(const ShardSet& shards) override {
+    note("wanted");
     {
       const std::lock_guard lock(mutex_);
       wanted_ = shards;
