@@ -465,6 +465,24 @@ TEST_F(ClusterTest, ACancellationIsAnsweredWhenItIsDoneEverywhere) {
   EXPECT_EQ(cancel(*one_, 8).error().code, Errc::kNotFound);
 }
 
+TEST_F(ClusterTest, ATaskComesBeforeItsCancellation) {
+  join_two();
+  for (std::int64_t seq = 1; seq <= 20; ++seq) {
+    const Task task = task_for(seq, {phone_in(two_->shards())});
+    {
+      HeldWriter held(two_->store());
+      ASSERT_TRUE(write(one_->store(), accept_for(task, two_->shards())));
+      one_->cluster().cancel_task(seq, [](const Result<>&) {});
+      ASSERT_TRUE(
+          eventually([&] { return sql("SELECT count(*) > 0 FROM drover.inbox WHERE kind = 1") == "t"; }));
+    }
+    const std::string number = std::to_string(seq);
+    ASSERT_TRUE(eventually([&] { return two_->times("cancel " + number) == 1; }));
+    const auto log = two_->log();
+    EXPECT_LT(std::ranges::find(log, "adopt " + number), std::ranges::find(log, "cancel " + number));
+  }
+}
+
 // As one that was buried with its part of the cancellation undone.
 TEST_F(ClusterTest, WhoTakesOverACancelledTaskHearsOfIt) {
   one_ = join("one");

@@ -435,27 +435,46 @@ void Membership::look_at_directory() {
 
 void Membership::look_at_cancels() {
   std::set<std::int64_t> still;
+  std::vector<CancelParcel> fresh;
   for (const CancelParcel& parcel : news_.cancels) {
     still.insert(parcel.id);
     if (!cancels_.insert(parcel.id).second) continue;
+    fresh.push_back(parcel);
     // What is being adopted may have been read before.
     cancelled_.push_back(parcel.task);
     if (cancelled_.size() > kCancelsKept) cancelled_.pop_front();
-    events_->on_cancel(parcel.task, [this, id = parcel.id] {
-      loop_.post([this, id] {
-        if (over_) return;
-        Unit unit;
-        unit.add(kCancelDone, of_number(id));
-        lease_.run(std::move(unit), [this, id](const Result<std::vector<Rows>>& rows) {
-          if (!rows) cancels_.erase(id);  // so that it is asked, and answered, again
-          if (!rows || over_) return;
-          tell_others();
-          pulse();
-        });
-      });
-    });
   }
   std::erase_if(cancels_, [&](std::int64_t id) { return !still.contains(id); });
+  if (fresh.empty()) return;
+  // The task itself may still be on its way here: it has to come first.
+  options_.submit(std::make_unique<TakeInbox>(days_, [this, fresh](Result<Adoption> adoption) {
+    const bool taken = adoption.has_value();
+    on_adopted(std::move(adoption), false);
+    if (over_) return;
+    for (const CancelParcel& parcel : fresh) {
+      if (taken) {
+        pass_on(parcel);
+      } else {
+        cancels_.erase(parcel.id);  // the next pulse finds it again
+      }
+    }
+  }));
+}
+
+void Membership::pass_on(const CancelParcel& parcel) {
+  events_->on_cancel(parcel.task, [this, id = parcel.id] {
+    loop_.post([this, id] {
+      if (over_) return;
+      Unit unit;
+      unit.add(kCancelDone, of_number(id));
+      lease_.run(std::move(unit), [this, id](const Result<std::vector<Rows>>& rows) {
+        if (!rows) cancels_.erase(id);  // so that it is asked, and answered, again
+        if (!rows || over_) return;
+        tell_others();
+        pulse();
+      });
+    });
+  });
 }
 
 void Membership::cancel(std::int64_t task, Done<> done) {

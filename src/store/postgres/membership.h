@@ -95,6 +95,7 @@ class Membership {
   void look_at_alone();
   void look_at_directory();
   void look_at_cancels();
+  void pass_on(const CancelParcel& parcel);
   void look_at_waiting();
   void look_at_join();
   std::vector<const OtherNode*> serving() const;
