@@ -181,7 +181,8 @@ void Membership::on_news(News news, SteadyTime sent_at) {
     if (each.asked && each.version == 0) each.version = news_.directory;
   bury(news_.others);
   if (events_ == nullptr) return;
-  look_at_shards();
+  // What was asked before shards came or went may be older than that; it is being asked anew.
+  if (sent_at >= shards_changed_at_) look_at_shards();
   look_at_directory();
   look_at_alone();
   look_at_cancels();
@@ -287,6 +288,7 @@ void Membership::on_adopted(Result<Adoption> adoption, bool whole) {
     const ShardSet owned = adoption->gained & ~giving_;
     adoption->gained = leaving_ ? ShardSet() : owned & ~mine_;
     if (!leaving_) mine_ = owned;
+    shards_changed_at_ = loop_.clock().steady();
     if (adoption->gained.any())
       spdlog::info("{} shards have come to this node, which has {} of {}", adoption->gained.count(),
                    mine_.count(), kShards);
@@ -305,6 +307,7 @@ void Membership::on_adopted(Result<Adoption> adoption, bool whole) {
 
 // So that all have as many. Some at a time, because their phones begin nothing new until they are given.
 void Membership::share_out() {
+  if (giving_.any()) return;
   const SteadyTime now = loop_.clock().steady();
   if (wanted_.any() && now - wanted_since_ < kClosePatience) return;
   const bool withdrawn = wanted_.any();
@@ -360,6 +363,7 @@ void Membership::give(const ShardSet& shards, std::int64_t node) {
   giving_ |= shards;
   options_.submit(std::make_unique<GiveShards>(shards, node, [this, shards](bool done) {
     giving_ &= ~shards;
+    shards_changed_at_ = loop_.clock().steady();
     if (over_) return;
     if (done) spdlog::info("gave {} shards to another node", shards.count());
     tell_others();

@@ -129,6 +129,7 @@ class Membership {
 
   // Of shards.
   ShardSet mine_;  // adopted, and not given away
+  SteadyTime shards_changed_at_{};
   bool taking_ = false;
   bool look_anew_ = false;  // what was sent to this node got lost on the way: all open tasks have to be read
   bool inbox_queued_ = false;
