@@ -22,15 +22,15 @@ constexpr std::size_t kPhones = 16;
 
 class EngineShardsTest : public testing::Test {
  protected:
-  EngineShardsTest() : database_(TestServer::shared().create_database()) {
+  void SetUp() override {
     one_ = make("one");
     two_ = make("two");
     one_->add(phones_, kPhones);
-    EXPECT_TRUE(eventually([&] { return one_->shards() == 128 && two_->shards() == 128; }));
+    ASSERT_TRUE(eventually([&] { return one_->shards() == 128 && two_->shards() == 128; }));
     ones_ = one_->mine();
     twos_ = two_->mine();
-    EXPECT_EQ(ones_.size() + twos_.size(), kPhones);
-    EXPECT_GE(std::min(ones_.size(), twos_.size()), 3u);
+    ASSERT_EQ(ones_.size() + twos_.size(), kPhones);
+    ASSERT_GE(std::min(ones_.size(), twos_.size()), 3u);
   }
 
   std::unique_ptr<ClusterNode> make(const std::string& name) {
@@ -55,7 +55,7 @@ class EngineShardsTest : public testing::Test {
     return counts;
   }
 
-  const std::string database_;
+  const std::string database_ = TestServer::shared().create_database();
   Phones phones_{kPhones};
   store::postgres::Nodes nodes_;
   std::unique_ptr<ClusterNode> one_;
