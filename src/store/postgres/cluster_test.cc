@@ -253,7 +253,7 @@ TEST_F(ClusterTest, ATaskReachesTheNewOwnerAlsoByAnOldMap) {
   std::promise<Result<>> stored;
   {
     HeldWriter held(one_->store());
-    two_->release(Call::kClose);
+    two_->answer_owed(Call::kClose);
     ASSERT_TRUE(eventually([&] { return (three->shards() & moved) == moved; }));
     one_->store().write(accept_for(task, moved),
                         [&](const Result<>& result, const WriteBatch&) { stored.set_value(result); });
