@@ -250,6 +250,7 @@ TEST_F(ClusterTest, ATaskReachesTheNewOwnerAlsoByAnOldMap) {
   ASSERT_TRUE(eventually([&] { return two_->owes(Call::kClose) == 1; }));
   const ShardSet moved = two_->wanted();
   const Task task = task_for(7, {phone_in(moved)});
+  ASSERT_TRUE(write(one_->store(), accept(task_for(6, {"a"}))));  // so that its day is there
   std::promise<Result<>> stored;
   {
     HeldWriter held(one_->store());

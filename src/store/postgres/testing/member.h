@@ -27,6 +27,7 @@ class Owners {
  public:
   void take(const ShardSet& shards, const void* who) {
     const std::lock_guard lock(mutex_);
+    if (gone_.contains(who)) return;
     ShardSet taken;
     for (std::size_t i = 0; i < kShards; ++i) {
       if (!shards[i]) continue;
@@ -34,6 +35,18 @@ class Owners {
       owners_[i] = who;
     }
     EXPECT_EQ(taken.count(), 0u) << "these shards have two owners";
+  }
+  // Its address may have been another's.
+  void welcome(const void* who) {
+    const std::lock_guard lock(mutex_);
+    gone_.erase(who);
+  }
+  // What may still come to it is nobody's.
+  void forget(const void* who) {
+    const std::lock_guard lock(mutex_);
+    gone_.insert(who);
+    for (const void*& owner : owners_)
+      if (owner == who) owner = nullptr;
   }
   ShardSet of(const void* who) {
     const std::lock_guard lock(mutex_);
@@ -50,6 +63,7 @@ class Owners {
  private:
   std::mutex mutex_;
   std::array<const void*, kShards> owners_{};  // guarded by mutex_
+  std::set<const void*> gone_;                 // likewise
 };
 
 // Any thread.
@@ -59,6 +73,7 @@ class Member final : public ShardEvents {
   enum class Call { kAlone, kDirectory, kCancel, kClose };
 
   Member(PostgresOptions options, Owners& owners) : owners_(owners) {
+    owners_.welcome(this);
     options.on_fenced = [this] { note("fenced"); };
     auto opened = open_postgres(options, clock_, registry_);
     EXPECT_TRUE(opened) << opened.error().message;
@@ -80,7 +95,7 @@ class Member final : public ShardEvents {
     });
   }
   // As a process that has ended: others may have its shards.
-  void vanish() { owners_.leave(ShardSet().set(), this); }
+  void vanish() { owners_.forget(this); }
   void close() {
     vanish();
     if (store_) store_->close();
