@@ -45,7 +45,8 @@ std::size_t connections_for(const Config& config, std::size_t descriptors) {
 Failure with_postgres_advice(const Error& error, const Config& config) {
   std::string text = error.message + "; store " + config.shown_store();
   if (error.code == store::Errc::kLocked) {
-    text += "\nOne server at a time serves from a database: stop the other, or name another database.";
+    text +=
+        "\nAnother `drover serve` uses this data folder: stop it, or give this one a --data-dir of its own.";
   } else if (error.code == store::Errc::kTooNew) {
     text += "\nUse that later version of Drover, or another database.";
   } else if (error.code == store::Errc::kUnavailable) {

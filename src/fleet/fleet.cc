@@ -169,14 +169,15 @@ void Fleet::remove(std::int64_t project, std::string id, Done<> done) {
   loop_.post([this, project, id = std::move(id), done = std::move(done)]() mutable {
     Phone* phone = find(project, id);
     if (phone == nullptr) return done(failure(Errc::kNotFound, id.substr(0, 64)));
-    store_.remove_instance(
-        phone->seq(), [this, project, id, done = std::move(done)](Result<> removed) mutable {
-          loop_.post([this, project, id, done = std::move(done), removed = std::move(removed)] {
-            Phone* gone = find(project, id);
-            if (removed && gone != nullptr) erase(*gone);
-            done(removed);
-          });
-        });
+    store_.remove_instance(phone->seq(), [this, seq = phone->seq(), project, id,
+                                          done = std::move(done)](Result<> removed) mutable {
+      loop_.post([this, seq, project, id, done = std::move(done), removed = std::move(removed)] {
+        // Another node may have added it anew.
+        Phone* gone = find(project, id);
+        if (removed && gone != nullptr && gone->seq() == seq) erase(*gone);
+        done(removed);
+      });
+    });
   });
 }
 

@@ -31,6 +31,13 @@ Result<std::vector<store::Grant>> grants_of(const Directory& all, const std::vec
   return std::vector(grants.begin(), grants.end());
 }
 
+// Another node may have removed the user since.
+Result<UserView> view_of(const Directory& all, std::int64_t user) {
+  const Directory::User* const found = all.user(user);
+  if (found == nullptr) return not_found("user", "it was removed meanwhile");
+  return all.view(*found);
+}
+
 }  // namespace
 
 void Identity::create_user(NewUser user, Done<UserView> done) {
@@ -103,7 +110,7 @@ Identity::State::Change<UserView> Identity::State::changed(const Directory::User
   }
   return {store::change::UpdateUser{row}, [row](Directory& all) -> Result<UserView> {
             all.update(row);
-            return all.view(*all.user(row.seq));
+            return view_of(all, row.seq);
           }};
 }
 
@@ -153,7 +160,7 @@ void Identity::add_grant(std::string_view user, GrantView grant, Done<UserView> 
         return State::Change<UserView>{store::change::AddGrant{*row},
                                        [row = *row](Directory& to) -> Result<UserView> {
                                          to.add(row);
-                                         return to.view(*to.user(row.user));
+                                         return view_of(to, row.user);
                                        }};
       },
       std::move(done));
@@ -175,7 +182,7 @@ void Identity::remove_grant(std::string_view user, GrantView grant, Done<UserVie
         return State::Change<UserView>{store::change::RemoveGrant{row},
                                        [row](Directory& from) -> Result<UserView> {
                                          from.remove(row);
-                                         return from.view(*from.user(row.user));
+                                         return view_of(from, row.user);
                                        }};
       },
       std::move(done));

@@ -80,6 +80,7 @@ void EngineImpl::accept_now(NewTask request, Done<LiveTaskPtr> done) {
 // With several nodes the database counts: so that what is accepted later has the larger number, wherever.
 void EngineImpl::number_tasks() {
   number_wanted_ = false;
+  if (stopped_) return;
   if (!trusted()) {
     const Failure why = failure(Errc::kNotStored, "this node has lost touch with the database");
     for (auto& [request, done] : std::exchange(unnumbered_, {})) refuse(request, done, why);
@@ -254,17 +255,26 @@ void EngineImpl::cancel(std::int64_t project, const Id& task, Done<> done) {
     const auto it = open_.find(task);
     const bool whole = it != open_.end() && it->second->elsewhere == 0;
     if (whole && it->second->live && it->second->project == project) {
-      return cancel_from(OpenTaskPtr(it->second), 0, done);
+      const OpenTaskPtr open = it->second;
+      return cancel_from(open, 0, [this, open, done](Result<> stored) {
+        // Some of its jobs may have gone to other nodes in the middle of it.
+        if (!stored || open->elsewhere == 0) return done(std::move(stored));
+        cancel_everywhere(open->seq, done);
+      });
     }
     // Perhaps it has finished: then there is nothing to cancel, which is no failure.
     find(project, task, [this, done](Result<LiveTaskPtr> found) {
       if (!found) return done(Failure(std::move(found.error())));
       if (cluster_ == nullptr || (*found)->finished()) return done({});
-      cluster_->cancel_task((*found)->task().seq, [this, done](Result<> told) {
-        loop_.post([done, told = std::move(told)] {
-          done(told || told.error().code == store::Errc::kNotFound ? Result<>() : failure(Errc::kNotStored));
-        });
-      });
+      cancel_everywhere((*found)->task().seq, done);
+    });
+  });
+}
+
+void EngineImpl::cancel_everywhere(std::int64_t task, Done<> done) {
+  cluster_->cancel_task(task, [this, done = std::move(done)](Result<> told) {
+    loop_.post([done, told = std::move(told)] {
+      done(told || told.error().code == store::Errc::kNotFound ? Result<>() : failure(Errc::kNotStored));
     });
   });
 }

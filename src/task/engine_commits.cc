@@ -117,6 +117,7 @@ void EngineImpl::publish(Turn& turn) {
   const SteadyTime now = loop_.clock().steady();
   for (std::size_t i = 0; i < turn.ended.size(); ++i) {
     const JobRef& job = turn.ended[i];
+    --job.task->unstored;
     if (job.task->refused) continue;
     metrics_.open.Decrement();
     metrics_.results[static_cast<std::size_t>(batch.ended[i].outcome.error)]->Increment();
@@ -137,7 +138,8 @@ void EngineImpl::publish(Turn& turn) {
   }
   for (const OpenTaskPtr& task : turn.parted) {
     // Meanwhile it may have got jobs of others.
-    if (task->refused || task->open_jobs > 0 || !by_number_.contains(task->seq)) continue;
+    if (task->refused || task->open_jobs > 0 || task->unstored > 0 || !by_number_.contains(task->seq))
+      continue;
     // The store knows when it has finished, if it has.
     board_.remove(task->id);
     admission_.leave(task->project, {0, task->memory});
@@ -169,11 +171,14 @@ void EngineImpl::queue_stored(const OpenTaskPtr& task) {
     for (std::uint32_t i = 0; i < task->phases.size(); ++i)
       if (task->phases[i] == Phase::kQueued) queue_job(task, i);
   }
-  // All of it is for others.
-  if (task->elsewhere > 0 && task->elsewhere == task->phases.size()) {
-    admission_.leave(task->project, {0, task->memory});
-    forget(task);
+  if (task->open_jobs > 0 || task->elsewhere == 0 || !by_number_.contains(task->seq)) return;
+  if (task->elsewhere < task->phases.size()) {
+    turn_.part(task, loop_.clock().unix_ms());
+    return want_flush();
   }
+  // All of it is for others.
+  admission_.leave(task->project, {0, task->memory});
+  forget(task);
 }
 
 // Nothing of the turn is stored: what was to be accepted is refused, with its entries of the audit log, all
@@ -201,6 +206,7 @@ void EngineImpl::take_back(Turn& turn) {
   }
   turn_.batch.unbegun.insert(turn_.batch.unbegun.end(), batch.unbegun.begin(), batch.unbegun.end());
   for (std::size_t i = 0; i < turn.ended.size(); ++i) {
+    --turn.ended[i].task->unstored;
     if (!turn.ended[i].task->refused) turn_.end(turn.ended[i], std::move(batch.ended[i].outcome));
   }
   turn_.output_held += turn.output_held;

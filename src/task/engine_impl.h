@@ -56,6 +56,7 @@ class EngineImpl final : public Engine, private fleet::FleetEvents, private stor
   void pass_deadline(const OpenTaskPtr& task, std::uint32_t first);
   void end_job(const JobRef& job, store::JobOutcome outcome);
   void cancel_from(const OpenTaskPtr& task, std::uint32_t first, const Done<>& done);
+  void cancel_everywhere(std::int64_t task, Done<> done);
   Lane* lane_of(const JobRef& job);
 
   // engine_lanes.cc: what becomes of the jobs of one phone.

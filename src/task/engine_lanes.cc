@@ -155,12 +155,13 @@ void EngineImpl::on_shell_end(std::uint32_t slot, const adb::ShellEnd& end) {
   release_current(lane);
 }
 
-// The node is about to stop, and the current job's command has not left: it has not begun after all, and the
-// next start finds it waiting. Until then no lane needs it.
+// The node is about to stop, or to give the shard away, and the current job's command has not left: it has
+// not begun after all, and waits for the next start, or owner.
 void EngineImpl::put_back(Lane& lane) {
   lane.current.phase() = Phase::kQueued;
   lane.current.task->live->unbegun(lane.current.index);
   turn_.unbegin(lane.current);
+  lane.queue.push_front(lane.current);
   clear_current(lane);
   want_flush();
 }

@@ -14,7 +14,6 @@ namespace {
 
 // Between looks for tasks whose end nobody waits for any more.
 constexpr Millis kWatchSweep{1'000};
-constexpr Millis kReadAgain{500};
 
 }  // namespace
 
@@ -52,6 +51,7 @@ void EngineImpl::adopt(store::Adoption adoption) {
   }
   // One that closes anew may have come and gone meanwhile.
   if (closing_.any()) close_idle();
+  if (draining_ && adoption.gained.any()) close_shards(mine_);
   want_flush();
 }
 
@@ -200,10 +200,8 @@ void EngineImpl::hand_over(const store::ShardSet& shards) {
     task->open_jobs -= given;
     admission_.leave(task->project, {given, 0});
     metrics_.open.Decrement(given);
-    if (task->open_jobs == 0 && task->live) {
-      admission_.leave(task->project, {0, task->memory});
-      forget(task);
-    }
+    // What has ended here is stored before this is: if it was the last, the task has finished.
+    if (task->open_jobs == 0 && task->live) turn_.part(task, loop_.clock().unix_ms());
   }
   fleet_.serve(mine_);
   say_closed(shards);

@@ -22,6 +22,15 @@ class JobQueue {
     jobs_.push_back(std::move(job));
   }
 
+  // Before all others: it was popped, and has not begun.
+  void push_front(JobRef job) {
+    if (head_ > 0) {
+      jobs_[--head_] = std::move(job);
+    } else {
+      jobs_.insert(jobs_.begin(), std::move(job));
+    }
+  }
+
   // The next job that still waits, or none. Those that ended meanwhile are dropped.
   JobRef pop() {
     while (head_ < jobs_.size()) {

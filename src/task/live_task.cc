@@ -103,6 +103,7 @@ void LiveTask::ended(std::uint32_t index, JobOutcome outcome) {
   (void)std::exchange(outcome.err, {});
   auto kept = std::make_unique<const JobOutcome>(std::move(outcome));
   const std::lock_guard lock(mutex_);
+  if (outcomes_[index]) return;  // it was read from the store before this was told
   if (states_[index] == JobState::kRunning) --counts_.running;
   states_[index] = kept->state;
   count(kept->state);

@@ -47,6 +47,7 @@ struct OpenTask {
   std::vector<Phase> phases;
   std::vector<std::uint8_t> shards;  // of its jobs; empty with a single node
   std::uint32_t open_jobs;           // this node's that are not yet in phase kEnded
+  std::uint32_t unstored = 0;        // outcomes that are on the way to the store
   std::uint32_t elsewhere = 0;       // in phase kElsewhere
   bool shared = false;               // another node has, or had, jobs of it, and may report its end
   bool queue_later = false;          // its jobs go to their lanes after the commit that accepts it

@@ -41,6 +41,7 @@ struct Turn {
   void unbegin(const JobRef& job) { batch.unbegun.push_back(job.key()); }
   void end(const JobRef& job, store::JobOutcome outcome) {
     batch.ended.push_back({job.key(), std::move(outcome), job.task->id});
+    ++job.task->unstored;
     ended.push_back(job);
   }
   void finish(const OpenTaskPtr& task, std::int64_t at_ms) {

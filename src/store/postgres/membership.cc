@@ -382,6 +382,7 @@ void Membership::look_at_alone() {
   const bool now = news_.map.alone;
   if (telling_alone_ || (now == alone() && !first_alone_)) return;
   // First what the others have left behind.
+  if (now && (reading_ || read_anew_ || known_ != news_.directory)) return;
   if (now && (taking_ || look_anew_ || news_.inbox || inbox_queued_ ||
               (map_.of(options_.epoch) & ~giving_) != mine_))
     return;
@@ -416,13 +417,15 @@ void Membership::look_at_directory() {
   reader_.run(std::move(unit), [this](Result<std::vector<Rows>> rows) {
     if (over_ || events_ == nullptr) return;
     if (!rows) {
-      reading_ = false;  // the next pulse asks again
+      reading_ = false;
+      read_anew_ = true;
       return;
     }
     const std::int64_t read = rows->front().integer(0, 0);
     auto instances = instances_of(rows->back());
     if (!instances) {
       reading_ = false;
+      read_anew_ = true;
       spdlog::error("instances: {}", instances.error().message);
       return;
     }
@@ -520,10 +523,13 @@ void Membership::look_at_waiting() {
   if (ready.empty()) return;
   for (const auto& then : ready) then();
   // What they make of it in memory may be older than what was read meanwhile.
-  read_anew_ = !alone();
+  if (alone()) return;
+  read_anew_ = true;
+  pulse();
 }
 
 void Membership::renew_map(std::function<void()> then) {
+  if (over_) return then();
   map_renewed_.push_back(std::move(then));
   pulse();
 }
@@ -546,10 +552,12 @@ void Membership::join(ShardEvents& events, OnDirectory on_directory, std::functi
 }
 
 void Membership::look_at_join() {
-  if (!join_done_ || known_ < news_.directory || telling_alone_ || first_alone_ || taking_ || look_anew_)
-    return;
+  if (!join_done_ || known_ < joined_as_ || telling_alone_ || first_alone_ || taking_ || look_anew_) return;
   const auto knows = [this](const OtherNode* node) { return node->seen >= joined_as_; };
   if (!std::ranges::all_of(serving(), knows)) return;
+  // What others changed before they knew of this node they have not waited with.
+  if (known_by_all_ == 0) known_by_all_ = news_.directory;
+  if (known_ < known_by_all_) return;
   if (map_.of(options_.epoch) != mine_) return;
   if (map_.of(0).any() && mine_.count() < share()) return;
   std::exchange(join_done_, nullptr)({});

@@ -150,7 +150,8 @@ class Membership {
   std::vector<Waiting> waiting_;
 
   bool joined_ = false;
-  std::int64_t joined_as_ = 0;  // version of the directory
+  std::int64_t joined_as_ = 0;     // version of the directory
+  std::int64_t known_by_all_ = 0;  // likewise, when all others knew of this node
   std::function<void(Result<>)> join_done_;
 
   std::set<std::int64_t> watched_;

@@ -54,8 +54,9 @@ Unit pulse(const Questions& questions) {
   cancelling.add(questions.cancelling);
   Unit unit;
   unit.add(kRenew, std::move(renew));
-  unit.add(kOthers, of_node());
+  // First its version: what that says of nodes is to be in what follows.
   unit.add(kDirectory, {});
+  unit.add(kOthers, of_node());
   unit.add(kShardOwners, {});
   unit.add(kInbox, of_node());
   unit.add(kCancels, of_node());
@@ -69,14 +70,14 @@ News news_of(const std::vector<Rows>& rows) {
   news.lost = rows.size() < 8 || rows[0].changed() == 0;
   if (news.lost) return news;
   news.map.alone = true;
-  for (int row = 0; row < rows[1].size(); ++row) {
-    OtherNode other{rows[1].integer(row, 0), std::string(rows[1].bytes(row, 1)), rows[1].integer(row, 2),
-                    rows[1].integer(row, 3), rows[1].integer(row, 4) != 0};
+  for (int row = 0; row < rows[2].size(); ++row) {
+    OtherNode other{rows[2].integer(row, 0), std::string(rows[2].bytes(row, 1)), rows[2].integer(row, 2),
+                    rows[2].integer(row, 3), rows[2].integer(row, 4) != 0};
     if (other.seen != 0) news.map.alone = false;
     news.others.push_back(std::move(other));
   }
-  news.directory = rows[2].integer(0, 0);
-  news.map.version = rows[2].integer(0, 1);
+  news.directory = rows[1].integer(0, 0);
+  news.map.version = rows[1].integer(0, 1);
   for (int row = 0; row < rows[3].size(); ++row) {
     const auto shard = static_cast<std::size_t>(rows[3].integer(row, 0));
     if (shard < kShards) news.map.owners[shard] = rows[3].integer(row, 1);

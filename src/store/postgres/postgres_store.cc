@@ -558,7 +558,6 @@ void PostgresStore::end_on_loop(std::promise<void>& ended) {
       for (const auto* link : {&reader_, &write_link_, &lease_link_})
         if (*link) (*link)->connection().stop();
       writer_.reset();
-      membership_.reset();
       ahead_timer_.reset();
       for (auto* link : {&reader_, &write_link_, &lease_link_}) link->reset();
       ended.set_value();

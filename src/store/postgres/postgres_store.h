@@ -1,7 +1,7 @@
-// The Store in a PostgreSQL database, in its schema `drover`, for one node at a time.
+// The Store in a PostgreSQL database, in its schema `drover`, which several nodes may share: cluster.h.
 //
-// One thread, a loop, does everything by three connections: one writes, one reads, one renews the lease by
-// which the node alone writes. All callbacks come on it.
+// One thread, a loop, does everything by three connections: one writes, one reads, one renews the lease and
+// tells and hears of other nodes. All callbacks come on it.
 //
 // Differences from what store.h says of all engines:
 //
@@ -9,8 +9,10 @@
 // when the connection broke wait until it is known whether they are stored; so they may be answered later
 // than writes that were called after them.
 //
-// When another node has taken the lease, which happens only to one that did not renew it for 5 s, everything
-// fails with kFenced, for good.
+// When another node has taken this one for dead, which happens only to one that did not renew its lease for
+// 5 s, everything fails with kFenced, for good.
+//
+// Changes of users and instances are answered when all nodes go by them, at the latest after 10 s.
 //
 // delete_old() begins with the oldest day; within a day with the task that finished first.
 #pragma once
@@ -38,10 +40,9 @@ struct PostgresOptions {
   std::function<void()> on_fenced = {};
 };
 
-// Connects, brings the schema to this version, and takes the lease; where another node has it, waits up to
-// 6 s for its end. Errors: std::errc::invalid_argument for a conninfo that is none; kUnavailable; kTooNew;
-// kCorrupt: the schema is none of Drover's; kLocked: another node serves from this database. `clock` and
-// `registry` outlive the store.
+// Connects, brings the schema to this version, and registers the node. Errors: std::errc::invalid_argument
+// for a conninfo that is none; kUnavailable; kTooNew; kCorrupt: the schema is none of Drover's; kLocked:
+// another process of this machine has `node_file`. `clock` and `registry` outlive the store.
 Result<std::unique_ptr<Store>> open_postgres(const PostgresOptions& options, const Clock& clock,
                                              prometheus::Registry& registry);
 

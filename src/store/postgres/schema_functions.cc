@@ -261,7 +261,8 @@ DECLARE
 BEGIN
   SELECT sum(jobs) INTO stored FROM drover.stock;
   FOR d IN SELECT day FROM drover.day ORDER BY day LOOP
-    IF d < today AND NOT EXISTS (SELECT 1 FROM drover.open_task WHERE day = d) THEN
+    -- Yesterday's may still get a task, from a node whose clock is behind.
+    IF d < today - 1 AND NOT EXISTS (SELECT 1 FROM drover.open_task WHERE day = d) THEN
       EXECUTE format('SELECT max(at_ms) FROM drover.finished_%s', d) INTO youngest;
       IF youngest IS NULL OR (youngest < before_ms AND (d + 1) * 86400000::bigint <= before_ms) THEN
         EXECUTE format('SELECT coalesce(sum(jobs), 0) FROM drover.finished_%s', d) INTO n;

@@ -282,6 +282,7 @@ void TaskGroup::failed() {
 }
 
 void TaskGroup::committed() {
+  for (const auto& [task, shards] : elsewhere_) days_->close(task);
   for (const auto& [day, all] : by_day_)
     for (const auto* all_of : {&all.finished, &all.parted})
       for (const auto* over : *all_of) days_->close(over->task);

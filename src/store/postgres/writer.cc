@@ -19,6 +19,8 @@ const Statement kSettle{"settle", "SELECT drover.settle($1, $2)"};
 
 constexpr Millis kAskAgain{200};
 constexpr int kMostRenewals = 20;  // of the map, for one unit
+constexpr int kMostAgain = 3;
+constexpr int kMostReads = 10;
 
 // The connection ended, whatever it said last: the unit may be stored.
 bool fate_is_unknown(const Error& error) {
@@ -113,6 +115,8 @@ bool Writer::take_group() {
   }
   days_made_again_ = false;
   map_renewals_ = 0;
+  sent_again_ = 0;
+  reads_ = 0;
   // What others accepted for this node's phones before, it has then before what it accepts itself.
   const auto accepts = [](const auto& write) { return write->accepts(); };
   with_inbox_ = !map_.alone && std::ranges::any_of(group_, accepts);
@@ -221,7 +225,9 @@ void Writer::read_more(std::span<const Rows> rows, std::size_t first) {
 void Writer::read_on(std::size_t of, Unit next) {
   connection_.run(std::move(next), [this, of](const Answers& answers) {
     if (phase_ != Phase::kReading) return;
-    if (!answers && answers.error().code != Errc::kClosed) {
+    // What is refused again and again is not waited for: who needs it learns that it is missing.
+    const bool refused = !answers && connection_.up() && ++reads_ > kMostReads;
+    if (!answers && !refused && answers.error().code != Errc::kClosed) {
       unread_ = of;
       if (drained_) loop_.schedule(drain_timer_, kDrainPatience);
       if (connection_.up()) loop_.schedule(settle_timer_, kAskAgain);
@@ -248,6 +254,14 @@ bool Writer::may_try_again(const Error& error) {
     // Partitions that went with what was old.
     for (const std::int32_t day : made_.tasks.days()) days_.forget(day);
     for (const std::int32_t day : made_.tasks.audit_days()) days_.forget_audit(day);
+    made_.tasks.failed();
+    send_group();
+    return true;
+  }
+  // Two nodes that waited for each other's rows, or a name that another node has taken since: seen by now.
+  const bool passes = state == "40P01" || state == "40001" ||
+                      (state == "23505" && group_.size() == 1 && group_.front()->changes_directory());
+  if (passes && ++sent_again_ <= kMostAgain) {
     made_.tasks.failed();
     send_group();
     return true;

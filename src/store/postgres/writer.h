@@ -122,6 +122,8 @@ class Writer {
   std::size_t singly_ = 0;             // so many of waiting_ are sent alone, because one of them is at fault
   bool days_made_again_ = false;       // for group_
   int map_renewals_ = 0;               // likewise
+  int sent_again_ = 0;                 // likewise
+  int reads_ = 0;                      // likewise: so many were refused
   bool with_inbox_ = false;            // likewise: its first write is take_inbox()'s
   bool settling_ = false;              // a question is under way
   std::vector<Rows> rows_;             // of a unit that is stored
