@@ -8,6 +8,7 @@ threads and the machine repeat themselves.
 
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -279,3 +280,21 @@ class Rounds:
                     jobs=sum(len(task.instances) for task in accepted), lost=counts["lost"],
                     begun_twice=counts["twice"], interrupted=sum(history.interrupted.values()),
                     changed=counts["changed"], out_of_order=counts["order"], wrong=counts["wrong"])
+
+
+def survive(test, make, count):
+    """Runs `count` of the rounds that `make(seed)` gives; fails `test`, and keeps everything, if one breaks a promise.
+    The summary."""
+    seed = os.environ.get("DROVER_SEED") or int.from_bytes(os.urandom(4), "big")
+    print("seed %s" % seed, flush=True)
+    rounds = make(seed)
+    test.addCleanup(rounds.close)
+    violations = rounds.run(count)
+    summary = rounds.summary()
+    print(" ".join("%s=%s" % item for item in summary.items()))
+    if violations:
+        kept = rounds.folder.rstrip("/") + "-kept"
+        shutil.copytree(rounds.folder, kept, ignore=lambda _, names: [n for n in names if n.endswith(".sock")])
+        test.fail("seed %s, everything is kept in %s:\n%s" %
+                  (seed, kept, "\n".join("%s: %s" % violation for violation in violations[:10])))
+    return summary

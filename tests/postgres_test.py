@@ -4,12 +4,11 @@ and nothing is lost or begun twice."""
 
 import collections
 import os
-import shutil
 import threading
 import time
 import unittest
 
-from crash import Rounds
+from crash import Rounds, survive
 from harness import (PATIENCE, PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, instance, temp_folder,
                      until)
 from postgres import Postgres, Replica
@@ -367,18 +366,8 @@ class Crash(OnPostgres):
         self.survives(ROUNDS // 2, lambda *arguments, **options: WithDatabase(self.postgres, *arguments, **options))
 
     def survives(self, count, make):
-        seed = os.environ.get("DROVER_SEED") or int.from_bytes(os.urandom(4), "big")
-        print("seed %s" % seed, flush=True)
-        rounds = make(temp_folder(self), seed, settings={"DROVER_STORE": self.database()})
-        self.addCleanup(rounds.close)
-        violations = rounds.run(count)
-        summary = rounds.summary()
-        print(" ".join("%s=%s" % item for item in summary.items()))
-        if violations:
-            kept = rounds.folder.rstrip("/") + "-kept"
-            shutil.copytree(rounds.folder, kept, ignore=lambda _, names: [n for n in names if n.endswith(".sock")])
-            self.fail("seed %s, everything is kept in %s:\n%s" %
-                      (seed, kept, "\n".join("%s: %s" % violation for violation in violations[:10])))
+        settings = {"DROVER_STORE": self.database()}
+        summary = survive(self, lambda seed: make(temp_folder(self), seed, settings=settings), count)
         self.assertGreater(summary["interrupted"], count / 2)
         self.assertGreater(summary["tasks"], count)
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "store/batch_check.h"
 #include "store/postgres/keys.h"
 
 namespace drover::store::postgres {
@@ -29,28 +30,6 @@ const Statement kStock{"stock", "INSERT INTO drover.stock VALUES($1, $2)"};
 const Statement kDeleteOld{"delete_old",
                            "SELECT drover.answer($1, CASE WHEN $1 = (SELECT min(epoch) FROM drover.node)"
                            " THEN drover.delete_old($2, $3, $4, $5) ELSE 0 END)"};  // one node is enough
-
-Failure refuse(const char* why) { return failure(std::make_error_code(std::errc::invalid_argument), why); }
-
-Result<> check_task(const Task& task) {
-  if (task.seq <= 0 || task.seq > kMaxTask) return refuse("a task's number is out of range");
-  if (task.id.part() != 0) return refuse("a task has the id of a job");
-  if (task.targets.size() > JobKey::kMaxJobs) return refuse("a task has too many jobs");
-  const auto broken = [](const std::string& target) { return target.find('\n') != std::string::npos; };
-  if (std::ranges::any_of(task.targets, broken)) return refuse("a target contains a newline");
-  return {};
-}
-
-Result<> check_audit(const WriteBatch& batch) {
-  auto task = batch.accepted.begin();
-  for (const AuditEntry& entry : batch.audit) {
-    if (auto fine = postgres::check(entry); !fine) return fine;
-    if (entry.task == 0) continue;
-    task = std::find_if(task, batch.accepted.end(), [&](const Task& each) { return each.seq == entry.task; });
-    if (task == batch.accepted.end()) return refuse("an entry of the audit log is about no accepted task");
-  }
-  return {};
-}
 
 using Bytes = std::vector<std::optional<std::string_view>>;
 
@@ -77,7 +56,7 @@ Result<> TaskGroup::check(const WriteBatch& batch) const {
     if (!open(finished.task, finished.id)) return refuse("a task that finished is not open");
   for (const auto& parted : batch.parted)
     if (!open(parted.task, parted.id)) return refuse("a task that may finish is not open");
-  return check_audit(batch);
+  return check_audit(batch, postgres::check);
 }
 
 void TaskGroup::add(const WriteBatch& batch) {
