@@ -51,7 +51,7 @@ class Cluster:
             self.nodes[0].cli("instances", "import", self.simulator.list_path)
             self.nodes[0].cli("instances", "add", NOWHERE, "adb://127.9.9.9:9")
             self.token = self.nodes[0].token(expires="30d")
-            until(self.is_whole, "all nodes share the phones")
+            self.await_whole("all nodes share the phones")
             self.answer(self.nodes[0])
         except BaseException:
             self.close()
@@ -90,16 +90,20 @@ class Cluster:
         return Client(node, self.token)
 
     def links(self):
-        """Which nodes each phone has connections with, as its own machine sees it: {instance: {node}}."""
-        by_address = {node.address: node for node in self.nodes}
+        """Which nodes have a connection with each phone: {instance: {node}}. By the nodes' own machines: a phone may
+        still hold what a node has given up, if the word of that got lost."""
         found = {phone: set() for phone in self.phones}
         first = int.from_bytes(socket.inet_aton("127.1.0.1"), "big")
-        with open("/proc/%d/net/tcp" % self.simulator.process.pid, encoding="ascii") as table:
-            for line in table.readlines()[1:]:
-                local, remote, state = line.split()[1:4]
-                phone = address(local) - first
-                node = by_address.get(socket.inet_ntoa(address(remote).to_bytes(4, "big")))
-                if state == "01" and 0 <= phone < len(self.phones) and node:
+        for node in self.alive():
+            try:
+                with open("/proc/%d/net/tcp" % node.process.pid, encoding="ascii") as table:
+                    lines = table.readlines()[1:]
+            except OSError:
+                continue  # it has just ended
+            for line in lines:
+                remote, state = line.split()[2:4]
+                phone = address(remote) - first
+                if state == "01" and 0 <= phone < len(self.phones):
                     found[instance(phone)].add(node)
         return found
 
@@ -116,15 +120,28 @@ class Cluster:
         except BROKEN:
             return None
 
-    def is_whole(self):
-        """Each phone has one node, and nodes have about equal shares."""
-        if any(len(nodes) != 1 for nodes in self.links().values()):
-            return False
+    def amiss(self):
+        """What keeps it from being whole: phones that have not one node each, or nodes without about equal shares."""
+        phones = {phone: [node.host for node in nodes] for phone, nodes in self.links().items() if len(nodes) != 1}
+        if phones:
+            return phones
         alive = self.alive()
-        shares = [self.shards(node) for node in alive]
+        shares = {node.host: self.shards(node) for node in alive}
+        counts = list(shares.values())
         if len(self.nodes) == 1:
-            return shares in ([None], [SHARDS])
-        return None not in shares and sum(shares) == SHARDS and min(shares) >= SHARDS // len(alive) // 2
+            whole = counts in ([None], [SHARDS])
+        else:
+            whole = None not in counts and sum(counts) == SHARDS and min(counts) >= SHARDS // len(alive) // 2
+        return None if whole else shares
+
+    def is_whole(self):
+        return self.amiss() is None
+
+    def await_whole(self, what, patience=PATIENCE):
+        try:
+            until(self.is_whole, what, patience)
+        except AssertionError as error:
+            raise AssertionError("%s; amiss is %r" % (error, self.amiss())) from None
 
     def answer(self, node, patience=PATIENCE):
         """Seconds until all phones have answered a new command that was sent through that node."""
@@ -151,7 +168,7 @@ class Cluster:
         for node in self.nodes:
             if node.process.poll() is not None:
                 node.start()
-        until(self.is_whole, "all nodes share the phones", 2 * PATIENCE)
+        self.await_whole("all nodes share the phones", 2 * PATIENCE)
         for node in self.nodes:
             self.answer(node, 2 * PATIENCE)
 

@@ -271,14 +271,14 @@ class Breaks(OnNodes):
     def test_a_join(self):
         newcomer = self.nodes[-1]
         self.assertEqual(newcomer.stop(), 0)
-        until(self.cluster.is_whole, "the others share its phones")
+        self.cluster.await_whole("the others share its phones")
         self.assertEqual(self.cluster.phones_of(newcomer), set())
 
         def join():
             task = self.runs_everywhere("echo stays; sleep 3")
             newcomer.start()
             begin = time.monotonic()
-            until(self.cluster.is_whole, "it has its share")
+            self.cluster.await_whole("it has its share")
             self.say("it has its share after %.1f s: %s shards", time.monotonic() - begin,
                      [self.cluster.shards(node) for node in self.nodes])
             self.succeeded(newcomer, task, "stays\n")

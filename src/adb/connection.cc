@@ -1,6 +1,8 @@
 #include "adb/connection.h"
 
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -57,8 +59,18 @@ void set_options(int socket) {
   set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
   // Whoever closes it, also the kernel when the process dies: what has not arrived is dropped. Otherwise a
   // command that has ended as lost could still arrive when a network heals, after commands that came later.
+  // But the phone is told of such an end only once: see end_politely().
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+// Where all has arrived, the end is said again until it has arrived too, so that no phone keeps a dead
+// connection because one packet got lost.
+void end_politely(int socket) {
+  int on_its_way = 0;
+  if (::ioctl(socket, SIOCOUTQ, &on_its_way) != 0 || on_its_way > 0) return;
+  const linger usual{.l_onoff = 0, .l_linger = 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &usual, sizeof usual);
 }
 
 Error make_error(Errc code, std::string_view detail = {}) { return failure(code, detail).value(); }
@@ -300,6 +312,7 @@ void Link::release() {
   timer_.cancel();
   // All names are looked up by one thread, in turn: one that nobody waits for any more is left out.
   resolver_.reset();
+  if (socket_.is_open()) end_politely(socket_.native_handle());
   ErrorCode ignored;
   socket_.close(ignored);
 }

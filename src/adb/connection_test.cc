@@ -24,6 +24,19 @@ TEST_F(ConnectionTest, GoesOnlineWithoutAuth) {
   EXPECT_FALSE(closed);
 }
 
+TEST_F(ConnectionTest, ThePhoneHearsOfTheEndEvenIfAPacketGetsLost) {
+  int end = -1;
+  {
+    ScriptedDevice device([&](DeviceSocket& phone) {
+      phone.go_online();
+      end = phone.end_of_connection();
+    });
+    ASSERT_TRUE(go_online(device));
+    connection.reset();
+  }
+  EXPECT_EQ(end, 0) << "a reset is sent once only";
+}
+
 TEST_F(ConnectionTest, ResolvesNames) {
   ScriptedDevice device([](DeviceSocket& phone) {
     phone.go_online();

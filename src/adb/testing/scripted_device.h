@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -90,6 +91,15 @@ class DeviceSocket {
 
   void set_send_timeout(const timeval& limit) {
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  }
+
+  // Waits for its end after what it still sends: 0 if it was closed, an errno if it was cut off.
+  int end_of_connection() {
+    std::array<char, 4096> buffer{};
+    ssize_t size = 0;
+    do size = ::recv(fd_, buffer.data(), buffer.size(), 0);
+    while (size > 0);
+    return size == 0 ? 0 : errno;
   }
 
   // Waits until the host closes the connection.
