@@ -274,7 +274,8 @@ void EngineImpl::cancel(std::int64_t project, const Id& task, Done<> done) {
 void EngineImpl::cancel_everywhere(std::int64_t task, Done<> done) {
   cluster_->cancel_task(task, [this, done = std::move(done)](Result<> told) {
     loop_.post([done, told = std::move(told)] {
-      done(told || told.error().code == store::Errc::kNotFound ? Result<>() : failure(Errc::kNotStored));
+      if (told || told.error().code == store::Errc::kNotFound) return done({});
+      done(failure(told.error().code == store::Errc::kUnknownFate ? Errc::kNotKnown : Errc::kNotStored));
     });
   });
 }

@@ -266,7 +266,9 @@ void EngineImpl::read_watched(std::int64_t task, const Id& id) {
     loop_.post([this, task, read = std::move(read)] {
       const auto it = watched_.find(task);
       if (stopped_ || it == watched_.end()) return;
-      if (!read || !*read || (*read)->task.finished_ms == 0) return cluster_->watch(task);
+      // One that is no more there has finished long ago; who waits for it hears nothing new.
+      if (read && !*read) return void(watched_.erase(it));
+      if (!read || (*read)->task.finished_ms == 0) return cluster_->watch(task);
       Watched watched = std::move(it->second);
       watched_.erase(it);
       for (const auto& weak : watched.tasks)

@@ -558,5 +558,96 @@ TEST_F(ClusterTest, WhoComesBackFromAnOutageBuriesNobody) {
   two_.reset();
 }
 
+// A session of somebody's that keeps what it locks until it ends, or is ended by the server.
+class Session {
+ public:
+  Session(TestServer& server, const std::string& database, const std::string& sql)
+      : connection_(PQconnectdb(server.conninfo(database).c_str()), PQfinish) {
+    const std::unique_ptr<PGresult, decltype(&PQclear)> result(
+        PQexec(connection_.get(), ("BEGIN; " + sql).c_str()), PQclear);
+    EXPECT_LE(PQresultStatus(result.get()), PGRES_TUPLES_OK) << PQerrorMessage(connection_.get());
+  }
+
+ private:
+  std::unique_ptr<PGconn, decltype(&PQfinish)> connection_;
+};
+
+// Its pulse gets answers, but a server process of its own that nobody has noticed keeps its writes waiting.
+TEST_F(ClusterTest, WhoStoresNothingLosesItsShards) {
+  join_two();
+  const std::string epoch = sql("SELECT epoch FROM drover.node WHERE name = 'one'");
+  const Session stuck(*server_, database_,
+                      "SET application_name = 'drover writer " + epoch +
+                          "'; SELECT 1 FROM drover.node WHERE epoch = " + epoch + " FOR UPDATE");
+  std::atomic<bool> fenced = false;
+  one_->store().write(accept(task_for(7, {"a"})), [&](const Result<>& stored, const WriteBatch&) {
+    fenced = !stored && stored.error().code == Errc::kFenced;
+  });
+  ASSERT_TRUE(eventually([&] { return !one_->cluster().trusted(); }));
+  EXPECT_TRUE(two_->cluster().trusted());
+  one_->vanish();
+  ASSERT_TRUE(eventually([&] { return two_->shards().all(); }));
+  EXPECT_TRUE(eventually([&] { return fenced && one_->times("fenced") == 1; }));
+  EXPECT_EQ(two_->times("fenced"), 0);
+}
+
+TEST_F(ClusterTest, WhoStoresAgainKeepsItsShards) {
+  join_two();
+  const ShardSet before = one_->shards();
+  std::promise<Result<>> stored;
+  {
+    const Session slow(*server_, database_, "SELECT 1 FROM drover.node WHERE name = 'one' FOR UPDATE");
+    one_->store().write(accept(task_for(7, {"a"})),
+                        [&](const Result<>& result, const WriteBatch&) { stored.set_value(result); });
+    std::this_thread::sleep_for(Millis(7'000));
+    EXPECT_TRUE(one_->cluster().trusted());
+  }
+  EXPECT_TRUE(stored.get_future().get());
+  std::this_thread::sleep_for(Millis(4'000));
+  EXPECT_TRUE(one_->cluster().trusted());
+  EXPECT_EQ(one_->shards(), before);
+}
+
+TEST_F(ClusterTest, WhoWasAwayGoesByWhatHasChangedBeforeItIsTrusted) {
+  one_ = join("one");
+  one_->hold(Call::kDirectory);
+  {
+    const Session away(*server_, database_, "SELECT 1 FROM drover.lease FOR UPDATE");
+    ASSERT_TRUE(eventually([&] { return !one_->cluster().trusted(); }));
+    sql("UPDATE drover.directory SET version = version + 1");
+  }
+  ASSERT_TRUE(eventually([&] { return one_->owes(Call::kDirectory) == 1; }));
+  std::this_thread::sleep_for(Millis(1'500));
+  EXPECT_FALSE(one_->cluster().trusted());
+  one_->release(Call::kDirectory);
+  EXPECT_TRUE(eventually([&] { return one_->cluster().trusted(); }));
+}
+
+TEST_F(ClusterTest, ACancellationThatNotAllHaveAnsweredIsNotWaitedForWithoutEnd) {
+  join_two();
+  const Task task = task_for(7, {phone_in(two_->shards())});
+  ASSERT_TRUE(write(one_->store(), accept_for(task, two_->shards())));
+  two_->hold(Call::kCancel);
+  EXPECT_EQ(cancel(*one_, 7).error().code, Errc::kUnknownFate);
+  EXPECT_EQ(two_->times("cancel 7"), 1);
+}
+
+// Each time the other reads all open tasks.
+TEST_F(ClusterTest, ShardsThatCloseOneAfterTheOtherAreGivenTogether) {
+  one_ = join("one");
+  one_->hold(Call::kClose);
+  two_ = join("two");
+  ASSERT_TRUE(eventually([&] { return one_->owes(Call::kClose) == 1; }));
+  ShardSet some;
+  for (std::size_t i = 0; i < kShards && some.count() < 5; ++i) {
+    if (!one_->wanted()[i]) continue;
+    some.set(i);
+    one_->let_go(i);
+    std::this_thread::sleep_for(Millis(10));
+  }
+  ASSERT_TRUE(eventually([&] { return two_->shards() == some; }));
+  EXPECT_LE(two_->gains(), 2);
+}
+
 }  // namespace
 }  // namespace drover::store

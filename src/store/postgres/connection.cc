@@ -71,6 +71,7 @@ class Connection::Impl : public std::enable_shared_from_this<Impl> {
 
   void start();
   void stop();
+  void set_answer_patience(Millis patience) { options_.answer_patience = patience; }
   bool up() const { return state_ == State::kUp; }
   void run(Unit unit, Done done);
 
@@ -101,7 +102,7 @@ class Connection::Impl : public std::enable_shared_from_this<Impl> {
   void on_timer();
 
   Loop& loop_;
-  const Options options_;
+  Options options_;
   ConnectionEvents* events_;
   // Its own name for libpq's socket, which libpq may close at any time, so that somebody else's may then have
   // the number.
@@ -382,6 +383,8 @@ Connection::Connection(Loop& loop, Options options, ConnectionEvents* events)
 Connection::~Connection() { stop(); }
 
 void Connection::start() { impl_->start(); }
+
+void Connection::set_answer_patience(Millis patience) { impl_->set_answer_patience(patience); }
 
 void Connection::stop() {
   const auto impl = impl_;  // a callback may destroy the connection

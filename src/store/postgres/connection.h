@@ -63,6 +63,8 @@ class Connection {
   // Begins to connect, and does so again 50 ms after a failure, then after twice as long, up to 2 s, with
   // jitter. Once.
   void start();
+  // From the next unit on.
+  void set_answer_patience(Millis patience);
   // Units under way are answered kClosed, from inside this call; no event follows. Idempotent.
   void stop();
 

@@ -18,6 +18,8 @@ namespace {
 constexpr Millis kPulse{1'000};
 constexpr Millis kSoonest{20};    // between pulses that hints ask for
 constexpr Millis kTellPause{50};  // between hints
+// Shards that close one soon after the other are given together: who gets them reads all open tasks.
+constexpr Millis kGivePause{100};
 // How long a change waits until all nodes go by it: longer than any of them can be alive without.
 constexpr Millis kKnownPatience{10'000};
 // Shards that their phones are too busy to let go are kept, and others tried.
@@ -81,6 +83,7 @@ Membership::Membership(Loop& loop, Connection& lease, Connection& reader, Days& 
       timer_([this] { pulse(); }),
       soon_timer_([this] { pulse(); }),
       trusted_until_(ticks(loop.clock().steady() + kLeaseTime - kLeaseMargin)),
+      give_timer_([this] { give_closed(); }),
       known_(options_.directory),
       tell_timer_([this] { tell_others(); }) {}
 
@@ -89,9 +92,9 @@ void Membership::start() { pulse(); }
 void Membership::stop() {
   events_ = nullptr;
   over_ = true;
-  for (Timer* timer : {&timer_, &soon_timer_, &tell_timer_}) timer->cancel();
+  for (Timer* timer : {&timer_, &soon_timer_, &give_timer_, &tell_timer_}) timer->cancel();
   if (auto done = std::exchange(join_done_, nullptr)) done(failure(Errc::kClosed));
-  for (auto& [task, done] : std::exchange(cancelling_, {})) done(failure(Errc::kClosed));
+  for (auto& [task, each] : std::exchange(cancelling_, {})) each.done(failure(Errc::kClosed));
   for (Waiting& each : std::exchange(waiting_, {})) each.then();
 }
 
@@ -144,36 +147,39 @@ void Membership::pulse() {
   const bool applied = news_.map.alone || !alone();
   questions.seen = joined_ && applied ? known_ : 0;
   questions.leaving = leaving_;
+  questions.renew = options_.unanswered() < kLeaseTime;
   questions.watched.assign(watched_.begin(), watched_.end());
-  for (const auto& [task, done] : cancelling_) questions.cancelling.push_back(task);
+  for (const auto& [task, each] : cancelling_) questions.cancelling.push_back(task);
   for (Waiting& each : waiting_) each.asked = true;
-  lease_.run(postgres::pulse(questions),
-             [this, sent_at = pulsed_at_, seen = questions.seen](const Result<std::vector<Rows>>& rows) {
-               under_way_ = false;
-               if (over_) return;
-               if (rows) {
-                 on_news(news_of(*rows), sent_at);
-                 // Somebody may wait for that.
-                 if (std::exchange(told_seen_, seen) != seen) tell_others();
-               } else {
-                 renewed_ = false;
-                 for (Waiting& each : waiting_) each.asked = each.version != 0;
-               }
-               for (const auto& then : std::exchange(map_renewed_, {})) then();
-               if (over_) return;
-               look_at_waiting();
-               if (again_) pulse();
-             });
+  lease_.run(postgres::pulse(questions), [this, sent_at = pulsed_at_, seen = questions.seen,
+                                          renew = questions.renew](const Result<std::vector<Rows>>& rows) {
+    under_way_ = false;
+    if (over_) return;
+    if (!renew) renewed_ = false;
+    if (rows) {
+      on_news(news_of(*rows), sent_at, renew);
+      // Somebody may wait for that.
+      if (std::exchange(told_seen_, seen) != seen) tell_others();
+    } else {
+      renewed_ = false;
+      for (Waiting& each : waiting_) each.asked = each.version != 0;
+    }
+    for (const auto& then : std::exchange(map_renewed_, {})) then();
+    if (over_) return;
+    look_at_waiting();
+    look_at_cancelling();
+    if (again_) pulse();
+  });
 }
 
-void Membership::on_news(News news, SteadyTime sent_at) {
+void Membership::on_news(News news, SteadyTime sent_at, bool renewed) {
   if (news.lost) {
     over_ = true;
     timer_.cancel();
     return options_.lost();
   }
-  count_renewal(sent_at);
   news_ = std::move(news);
+  if (renewed) count_renewal(sent_at);
   map_ = news_.map;
   // The writer is told later than the engine that nobody else is there.
   map_.alone = !joined_ || (map_.alone && alone());
@@ -193,7 +199,7 @@ void Membership::on_news(News news, SteadyTime sent_at) {
   for (const std::int64_t task : news_.cancelled) {
     const auto [begin, end] = cancelling_.equal_range(task);
     std::vector<Done<>> all;
-    for (auto it = begin; it != end; ++it) all.push_back(std::move(it->second));
+    for (auto it = begin; it != end; ++it) all.push_back(std::move(it->second.done));
     cancelling_.erase(begin, end);
     for (const auto& done : all) done({});
   }
@@ -201,14 +207,25 @@ void Membership::on_news(News news, SteadyTime sent_at) {
 }
 
 void Membership::count_renewal(SteadyTime sent_at) {
-  trusted_until_.store(ticks(sent_at + kLeaseTime - kLeaseMargin), std::memory_order_release);
+  trust(sent_at);
   const SteadyTime now = loop_.clock().steady();
   if (!std::exchange(renewed_, true) || now - renewed_at_ >= kGap) renewed_since_ = now;
   renewed_at_ = sent_at;
 }
 
+// While it was not trusted, the others may have changed something without waiting for this node, or one may
+// have joined: that has to count here first.
+void Membership::trust(SteadyTime sent_at) {
+  if (joined_ && !trusted()) {
+    if (trusts_from_ == 0) trusts_from_ = news_.directory;
+    if (known_ < trusts_from_ || (alone() && !news_.map.alone)) return;
+  }
+  trusts_from_ = 0;
+  trusted_until_.store(ticks(sent_at + kLeaseTime - kLeaseMargin), std::memory_order_release);
+}
+
 void Membership::bury(const std::vector<OtherNode>& others) {
-  if (burying_ || loop_.clock().steady() - renewed_since_ < kLeaseTime) return;
+  if (burying_ || !renewed_ || loop_.clock().steady() - renewed_since_ < kLeaseTime) return;
   const auto dead = std::ranges::find_if(others, [](const OtherNode& other) { return other.left_ms <= 0; });
   if (dead == others.end()) return;
   burying_ = true;
@@ -339,8 +356,16 @@ void Membership::shards_closed(const ShardSet& shards) {
   mine_ &= ~shards;  // what was not wanted any more comes back by the next pulse
   wanted_ &= ~shards;
   if (leaving_) return give_away(given);
-  if (given.any()) return give(given, wanted_by_);
-  pulse();
+  if (given.none()) return pulse();
+  closed_ |= given;
+  giving_ |= given;
+  if (wanted_.none()) return give_closed();
+  if (!give_timer_.armed()) loop_.schedule(give_timer_, kGivePause);
+}
+
+void Membership::give_closed() {
+  give_timer_.cancel();
+  if (closed_.any()) give(std::exchange(closed_, {}), wanted_by_);
 }
 
 // In turn, when there are several to take them.
@@ -375,6 +400,7 @@ void Membership::leave() {
   if (over_) return;
   leaving_ = true;
   wanted_.reset();
+  give_closed();
   pulse();
 }
 
@@ -404,7 +430,7 @@ void Membership::look_at_alone() {
 void Membership::look_at_directory() {
   const std::int64_t version = news_.directory;
   if (reading_ || (version == known_ && !read_anew_)) return;
-  if (news_.map.alone && alone() && !read_anew_) {
+  if (news_.map.alone && alone() && !read_anew_ && trusts_from_ == 0) {
     known_ = version;  // nobody else has changed anything
     return;
   }
@@ -489,13 +515,28 @@ void Membership::cancel(std::int64_t task, Done<> done) {
   Unit unit;
   unit.add(kCancelTask, of_number(task));
   lease_.run(std::move(unit), [this, task, done = std::move(done)](const Result<std::vector<Rows>>& rows) {
-    if (!rows) return done(failure(Errc::kUnavailable, rows.error().message));
+    if (!rows) {
+      const bool unknown = rows.error().code == Errc::kUnknownFate;
+      return done(failure(unknown ? Errc::kUnknownFate : Errc::kUnavailable, rows.error().message));
+    }
     if (over_) return done(failure(Errc::kClosed));
     if (rows->at(0).integer(0, 0) == 0) return done(failure(Errc::kNotFound));
-    cancelling_.emplace(task, done);
+    cancelling_.emplace(task, Cancelling{loop_.clock().steady() + kKnownPatience, done});
     tell_others();
     pulse();
   });
+}
+
+// Who has not done so until now will do so: that is stored.
+void Membership::look_at_cancelling() {
+  const SteadyTime now = loop_.clock().steady();
+  std::vector<Done<>> late;
+  std::erase_if(cancelling_, [&](auto& each) {
+    if (now < each.second.until) return false;
+    late.push_back(std::move(each.second.done));
+    return true;
+  });
+  for (const auto& done : late) done(failure(Errc::kUnknownFate, "not all nodes have answered"));
 }
 
 void Membership::watch(std::int64_t task) {
@@ -537,13 +578,14 @@ void Membership::renew_map(std::function<void()> then) {
 void Membership::join(ShardEvents& events, OnDirectory on_directory, std::function<void(Result<>)> done) {
   on_directory_ = std::move(on_directory);
   Unit unit;
+  unit.add(kPatiently);
   unit.add(kJoin, of_number(options_.epoch));
   lease_.run(std::move(unit), [this, &events, done = std::move(done)](const Result<std::vector<Rows>>& rows) {
     if (over_) return done(failure(Errc::kClosed));
     if (!rows) return done(failure(Errc::kUnavailable, rows.error().message));
     events_ = &events;
     joined_ = true;
-    joined_as_ = rows->at(0).integer(0, 0);
+    joined_as_ = rows->at(1).integer(0, 0);
     if (known_ == joined_as_ - 1) known_ = joined_as_;  // nothing else has changed
     join_done_ = done;
     tell_others();

@@ -3,6 +3,9 @@
 // The pulse, once a second and when another node says that there is something new, renews the lease and reads
 // in one round trip all that may have changed. A notice is only a hint: what it tells, the next pulse finds.
 //
+// A node whose writes get no answer for as long as a lease lasts does not renew its own until they do: what
+// it cannot store, others are to do.
+//
 // A node whose lease has ended is buried by one that has renewed its own without a gap for as long as a lease
 // lasts: else the first to come back after an outage of the database would bury all others.
 #pragma once
@@ -35,6 +38,8 @@ class Membership {
     std::int64_t directory = 0;  // the version of it that was there before anything of it was read
     // Queues a write.
     std::function<void(std::unique_ptr<Write>)> submit;
+    // For how long writes that wait have got no answer.
+    std::function<Millis()> unanswered;
     // The lease is gone; called once.
     std::function<void()> lost;
   };
@@ -81,21 +86,28 @@ class Membership {
     SteadyTime until;
     std::function<void()> then;
   };
+  struct Cancelling {
+    SteadyTime until;
+    Done<> done;
+  };
 
   void pulse();
-  void on_news(News news, SteadyTime sent_at);
+  void on_news(News news, SteadyTime sent_at, bool renewed);
   void count_renewal(SteadyTime sent_at);
+  void trust(SteadyTime sent_at);
   void bury(const std::vector<OtherNode>& others);
   void look_at_shards();
   void take_shards(std::size_t most);
   void on_adopted(Result<Adoption> adoption, bool whole);
   void share_out();
+  void give_closed();
   void give_away(const ShardSet& shards);
   void give(const ShardSet& shards, std::int64_t node);
   void look_at_alone();
   void look_at_directory();
   void look_at_cancels();
   void pass_on(const CancelParcel& parcel);
+  void look_at_cancelling();
   void look_at_waiting();
   void look_at_join();
   std::vector<const OtherNode*> serving() const;
@@ -118,6 +130,7 @@ class Membership {
   bool again_ = false;
   SteadyTime pulsed_at_{};
   std::atomic<std::int64_t> trusted_until_;  // steady, ns
+  std::int64_t trusts_from_ = 0;             // version of the directory, while the lease is not trusted
   SteadyTime renewed_at_{};
   SteadyTime renewed_since_{};  // without a gap
   bool renewed_ = false;
@@ -135,7 +148,9 @@ class Membership {
   bool inbox_queued_ = false;
   bool leaving_ = false;
   ShardSet giving_;  // closed here, and on their way to another
+  ShardSet closed_;  // of these, not sent yet: others may close soon
   ShardSet wanted_;  // by others
+  Timer give_timer_;
   std::int64_t wanted_by_ = 0;
   SteadyTime wanted_since_{};
 
@@ -155,9 +170,9 @@ class Membership {
   std::function<void(Result<>)> join_done_;
 
   std::set<std::int64_t> watched_;
-  std::set<std::int64_t> cancels_;                  // parcels that are worked on
-  std::deque<std::int64_t> cancelled_;              // the last tasks that were cancelled
-  std::multimap<std::int64_t, Done<>> cancelling_;  // tasks that others are to cancel
+  std::set<std::int64_t> cancels_;                      // parcels that are worked on
+  std::deque<std::int64_t> cancelled_;                  // the last tasks that were cancelled
+  std::multimap<std::int64_t, Cancelling> cancelling_;  // tasks that others are to cancel
   Timer tell_timer_;
   SteadyTime told_at_{};
 };

@@ -5,7 +5,8 @@ namespace {
 
 const Statement kRenew{
     "renew",
-    "UPDATE drover.lease SET expires_at = clock_timestamp() + $2 * interval '1 millisecond',"
+    "UPDATE drover.lease SET"
+    " expires_at = CASE WHEN $5 THEN clock_timestamp() + $2 * interval '1 millisecond' ELSE expires_at END,"
     " seen = CASE WHEN $3 = 0 THEN seen ELSE $3 END, leaving = $4 WHERE epoch = $1"};
 const Statement kOthers{"others",
                         "SELECT n.epoch, n.name, coalesce(l.seen, 0),"
@@ -47,7 +48,8 @@ Unit pulse(const Questions& questions) {
     return params;
   };
   Params renew = of_node();
-  renew.add(static_cast<std::int64_t>(kLeaseTime.count())).add(questions.seen).add_bool(questions.leaving);
+  renew.add(static_cast<std::int64_t>(kLeaseTime.count())).add(questions.seen);
+  renew.add_bool(questions.leaving).add_bool(questions.renew);
   Params watched;
   watched.add(questions.watched);
   Params cancelling;

@@ -1,4 +1,4 @@
-// What a node asks the database about itself and the others, and how it news.
+// What a node asks the database about itself and the others, and what it is told.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,7 @@ struct Questions {
   std::vector<std::int64_t> watched;     // tasks whose end somebody waits for
   std::vector<std::int64_t> cancelling;  // tasks that it wants all others to have cancelled
   bool leaving = false;                  // it is about to stop
+  bool renew = true;                     // else its lease is left to end
 };
 
 struct OtherNode {
@@ -52,7 +53,7 @@ struct News {
   std::vector<std::int64_t> cancelled;  // of those that were to be cancelled: everybody has
 };
 
-// Renews the lease and asks all of it, in one round trip.
+// Renews the lease, unless told not to, and asks all of it, in one round trip.
 Unit pulse(const Questions& questions);
 News news_of(const std::vector<Rows>& rows);
 

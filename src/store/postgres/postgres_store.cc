@@ -404,7 +404,7 @@ void PostgresStore::set_up(std::int64_t epoch, prometheus::Registry& registry) {
       loop, lease_link_->connection(), reader_->connection(), days_,
       Membership::Options{epoch, directory_,
                           [this](std::unique_ptr<Write> write) { writer_->submit(std::move(write)); },
-                          [this] { on_fenced(); }});
+                          [this] { return writer_->unanswered(); }, [this] { on_fenced(); }});
   WriterEvents& events = *this;
   auto writer = std::make_unique<Writer>(loop, write_link_->connection(), days_, membership->map(), epoch,
                                          Metrics(registry), events);
@@ -423,6 +423,15 @@ void PostgresStore::set_up(std::int64_t epoch, prometheus::Registry& registry) {
     writer_->came_up();
   };
   write_link_->went_down = [this](const Error& why) { writer_->went_down(why); };
+  // A lease that is renewed later is not worth waiting for.
+  lease_link_->connection().set_answer_patience(kLeaseTime - kLeaseMargin);
+  const auto hurry = [this] {
+    Unit unit;
+    unit.add(kHurriedly);
+    lease_link_->connection().run(std::move(unit), [](const Answers&) {});
+  };
+  hurry();
+  lease_link_->came_up = hurry;
   ahead_timer_ = std::make_unique<Timer>([this] { make_days_ahead(); });
   loop.post([this] { make_days_ahead(); });
   {
@@ -498,6 +507,7 @@ Result<Recovery> PostgresStore::recover() {
 
 Result<std::string> PostgresStore::agree_on_mark(const std::string& mark) {
   Unit unit;
+  unit.add(kPatiently);
   Params params;
   params.add_bytes(mark);
   unit.add(
@@ -506,7 +516,7 @@ Result<std::string> PostgresStore::agree_on_mark(const std::string& mark) {
       std::move(params));
   auto rows = run_now(*lease_link_, std::move(unit));
   if (!rows) return tl::make_unexpected(read_failure(std::move(rows.error())));
-  return std::string(rows->at(0).bytes(0, 0));
+  return std::string(rows->at(1).bytes(0, 0));
 }
 
 Result<Cluster::Joined> PostgresStore::join(ShardEvents& events, OnDirectory on_directory) {

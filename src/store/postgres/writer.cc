@@ -126,6 +126,7 @@ bool Writer::take_group() {
 
 void Writer::send_group() {
   phase_ = Phase::kRunning;
+  waits();
   made_ = Group(&days_);
   made_.epoch = epoch_;
   places_.clear();
@@ -162,6 +163,7 @@ void Writer::make_days(std::vector<std::int32_t> days, std::vector<std::int32_t>
   }
   connection_.run(std::move(unit), [this, days = std::move(days),
                                     audit_days = std::move(audit_days)](const Answers& answers) {
+    heard();
     if (!answers) {
       // Nothing of the group was sent, whatever became of this.
       Error error = answers.error();
@@ -185,6 +187,7 @@ void Writer::run_group() {
 
 void Writer::on_answer(Answers answers) {
   if (answers) {
+    heard();
     made_.tasks.committed();
     rows_ = *std::move(answers);
     when_read_ = [this] { finish_group({}, std::exchange(rows_, {})); };
@@ -197,6 +200,7 @@ void Writer::on_answer(Answers answers) {
     if (connection_.up()) loop_.schedule(settle_timer_, kAskAgain);
     return;
   }
+  heard();
   const std::string state = sqlstate(error);
   if (state == kFencedState || state == kTakenState) {
     fence();
@@ -233,6 +237,7 @@ void Writer::read_on(std::size_t of, Unit next) {
       if (connection_.up()) loop_.schedule(settle_timer_, kAskAgain);
       return;
     }
+    heard();
     Unit more;
     if (answers && group_[of]->wants_more(*answers, more)) return read_on(of, std::move(more));
     read_more(rows_, of + 1);
@@ -307,6 +312,7 @@ void Writer::settle() {
 
 void Writer::on_settled(const Answers& answers) {
   if (answers) {
+    heard();
     const Rows& rows = answers->at(0);
     if (rows.size() == 1 && rows.is_null(0, 0)) {
       made_.tasks.failed();
@@ -359,6 +365,7 @@ void Writer::finish_stored(const std::vector<std::int64_t>& kept, std::vector<Ro
 void Writer::finish_settled(const std::vector<std::int64_t>& kept, const std::vector<Rows>& again,
                             const std::vector<std::pair<std::size_t, std::size_t>>& places) {
   phase_ = Phase::kIdle;
+  waits_since_.reset();
   unread_.reset();
   const auto group = std::exchange(group_, {});
   std::size_t next = 0;
@@ -382,6 +389,7 @@ void Writer::finish_group(const Result<>& committed, const std::vector<Rows>& ro
     if (made_.tasks.concerns_others() || std::ranges::any_of(group_, changes)) events_.on_told_others();
   }
   phase_ = Phase::kIdle;
+  waits_since_.reset();
   unread_.reset();
   const auto group = std::exchange(group_, {});
   const auto places = std::exchange(places_, {});
@@ -420,14 +428,29 @@ void Writer::report(const Result<>& committed) {
 
 void Writer::came_up() {
   spdlog::warn("store: connected to the database again");
+  if (phase_ == Phase::kIdle) waits_since_.reset();
   settle();
   read_anew();
   pump();
 }
 
 void Writer::went_down(const Error& why) {
+  waits();
   if (!std::exchange(failing_, true)) spdlog::error("store: {}", why.message);
   pump();
+}
+
+Millis Writer::unanswered() const {
+  if (!waits_since_) return Millis(0);
+  return std::chrono::duration_cast<Millis>(loop_.clock().steady() - *waits_since_);
+}
+
+void Writer::waits() {
+  if (!waits_since_) waits_since_ = loop_.clock().steady();
+}
+
+void Writer::heard() {
+  if (waits_since_) waits_since_ = loop_.clock().steady();
 }
 
 void Writer::fence() {

@@ -59,6 +59,9 @@ class Writer {
   // connection is down new ones fail with kUnavailable at once, though the fate of older ones is not known.
   void submit(std::unique_ptr<Write> write);
 
+  // How long ago the unit that is under way was sent, or last heard of, or the connection was lost.
+  Millis unanswered() const;
+
   void came_up();
   void went_down(const Error& why);
   // The lease is gone: all writes fail with kFenced from now on.
@@ -98,6 +101,8 @@ class Writer {
   void finish_failed(const Error& error);
   void fail_waiting(const Error& error);
   void report(const Result<>& committed);
+  void waits();
+  void heard();
   void check_drained();
 
   Loop& loop_;
@@ -132,6 +137,7 @@ class Writer {
   bool fenced_ = false;
   bool failing_ = false;  // the last unit failed for what may pass
   SteadyTime sent_at_;
+  std::optional<SteadyTime> waits_since_;
   Timer settle_timer_;
   Timer drain_timer_;
 };

@@ -144,6 +144,15 @@ class Member final : public ShardEvents {
     const std::lock_guard lock(mutex_);
     return wanted_;
   }
+  void let_go(std::size_t shard) {
+    owners_.leave(ShardSet().set(shard), this);
+    cluster().shards_closed(ShardSet().set(shard));
+  }
+  // How often shards have come to it.
+  std::ptrdiff_t gains() {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::count_if(adoptions_, [](const Adoption& each) { return each.gained.any(); });
+  }
   DirectoryRows directory() {
     const std::lock_guard lock(mutex_);
     return directory_;
