@@ -39,7 +39,8 @@ class Shell {
   virtual ~Shell() = default;
 
   // Ends the command's whole process group on the phone, by a second stream: TERM now, KILL a moment later.
-  // on_end follows: with what the phone then says, or, if it says nothing, with kTimeout after 5 s.
+  // on_end follows: with what the phone then says, or, if it says nothing, with kTimeout after 5 s; but while
+  // the phone has not acknowledged the command, not before it does or the connection ends for that.
   virtual void kill() = 0;
 };
 

@@ -58,7 +58,7 @@ class ShellStream : public Shell, public Stream {
   virtual std::optional<int> drain(std::string& out) = 0;
 
   void on_end(std::error_code why, bool may_have_begun) final;
-  void on_deadline() final { hang_up({.exit_code = std::nullopt, .why = Errc::kTimeout}); }
+  void on_deadline() final;
   bool tell_alive(Output from, std::string_view bytes);
   void finish(ShellEnd end);
   void kill_or_hang_up();
@@ -101,6 +101,13 @@ bool ShellStream::tell_alive(Output from, std::string_view bytes) {
   events_.on_output(from, bytes);
   if (!destroyed) destroyed_ = nullptr;
   return !destroyed;
+}
+
+// One that the phone has not acknowledged could still begin after its end was told, if the network was only
+// slow. It is waited for: either the phone does so, or the session ends because it does not.
+void ShellStream::on_deadline() {
+  if (!acknowledged()) return session()->set_deadline(*this, session()->clock().steady() + kKillAnswer);
+  hang_up({.exit_code = std::nullopt, .why = Errc::kTimeout});
 }
 
 void ShellStream::hang_up(ShellEnd end) {

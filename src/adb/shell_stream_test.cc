@@ -153,6 +153,39 @@ TEST_F(ShellStreamTest, UnansweredKillTimesOut) {
   EXPECT_EQ(session->next_deadline(), SteadyTime::max());
 }
 
+// The network may be slow, and the command begin only when its end has been told.
+TEST_F(ShellStreamTest, AKillDoesNotEndWhatMayStillBegin) {
+  go_online();
+  Notes notes;
+  const auto shell = start_shell(*session, "true", notes);
+  take();
+  shell->kill();
+  clock.now += Millis(9'999);
+  EXPECT_TRUE(session->expire(clock.now));
+  EXPECT_FALSE(notes.end);
+  clock.now += Millis(1);
+  const auto expired = session->expire(clock.now);
+  ASSERT_FALSE(expired) << "the connection is closed, and what is on its way is dropped";
+  session->end(expired.error().code);
+  EXPECT_EQ(notes.why(), Errc::kTimeout);
+}
+
+TEST_F(ShellStreamTest, AKillThatWaitedForTheBeginningTimesOut) {
+  go_online();
+  Notes notes;
+  const auto shell = start_shell(*session, "true", notes);
+  local = take().at(0).header.arg0;
+  shell->kill();
+  clock.now += Millis(5'000);
+  EXPECT_TRUE(session->expire(clock.now));
+  phone(kOkay, 1, local);
+  EXPECT_FALSE(notes.end);
+  clock.now += Millis(5'000);
+  EXPECT_TRUE(session->expire(clock.now));
+  EXPECT_EQ(notes.why(), Errc::kTimeout);
+  expect_sent({{kClse, local, 1}});
+}
+
 TEST_F(ShellStreamTest, KillWithoutAGroupHangsUp) {
   go_online();
   Notes notes;
