@@ -145,7 +145,8 @@ class Store {
 
   // The audit log: entries are added and read, never changed; only delete_old() takes them away.
   virtual void add_audit(std::vector<AuditEntry> entries, Done<> done) = 0;
-  // Oldest first. Fewer than `limit` also where they are large: the end is where nothing comes.
+  // Oldest first. Fewer than `limit` also where they are large: the end is where nothing comes. Who goes on
+  // after the last number gets each entry once, whoever writes.
   virtual void read_audit(const AuditQuery& query, Done<std::vector<AuditEntry>> done) = 0;
 
   // Blocking, so not from a callback; used at start, before anything is served.

@@ -19,12 +19,13 @@ std::string read_sql(const char* more) {
          ", sum(octet_length(instances)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING)"
          " - octet_length(instances) AS before FROM (SELECT " +
          kColumns +
-         " FROM drover.audit WHERE seq > $1 AND at_ms >= $2 AND at_ms < $3 AND day >= $4 AND day <= $5" +
-         more + " ORDER BY seq LIMIT $6) AS page) AS measured WHERE before < 4194304 ORDER BY seq";
+         " FROM drover.audit WHERE seq > $1 AND seq <= $2 AND at_ms >= $3 AND at_ms < $4"
+         " AND day >= $5 AND day <= $6" +
+         more + " ORDER BY seq LIMIT $7) AS page) AS measured WHERE before < 4194304 ORDER BY seq";
 }
 static_assert(kAnswerBytes == 4'194'304);
 const Statement kReadAll{"read_audit", read_sql("")};
-const Statement kReadOfProject{"read_audit_of_project", read_sql(" AND project = $7")};
+const Statement kReadOfProject{"read_audit_of_project", read_sql(" AND project = $8")};
 
 void split(std::string_view joined, std::vector<std::string>& into) {
   while (!joined.empty()) {
@@ -90,10 +91,10 @@ void AuditGroup::add_to(Unit& unit, Days& days) {
   }
 }
 
-void add_audit_read(Unit& unit, const AuditQuery& query) {
+void add_audit_read(Unit& unit, const AuditQuery& query, std::int64_t last) {
   const std::int64_t until = query.until_ms == 0 ? kForever : query.until_ms;
   Params params;
-  params.add(query.after).add(query.from_ms).add(until);
+  params.add(query.after).add(last).add(query.from_ms).add(until);
   params.add_int4(day_of_time(query.from_ms)).add_int4(day_of_time(until));
   params.add(static_cast<std::int64_t>(query.limit));
   if (query.project) params.add(*query.project);

@@ -1,7 +1,4 @@
 // The audit log: entries gathered into commands, and pages of it read.
-//
-// Who has read up to a number finds all that comes later behind it, because numbers are drawn within units
-// that one node commits one after the other. Nodes that wrote side by side would need another order.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +46,8 @@ class AuditGroup {
 // An answer ends with the entry that brings its instances to so many bytes.
 inline constexpr std::size_t kAnswerBytes = 4'194'304;
 
-void add_audit_read(Unit& unit, const AuditQuery& query);
+// Nothing beyond number `last` (audit_watermark.h).
+void add_audit_read(Unit& unit, const AuditQuery& query, std::int64_t last);
 std::vector<AuditEntry> audit_of(const Rows& rows);
 
 }  // namespace drover::store::postgres

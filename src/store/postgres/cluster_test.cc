@@ -7,6 +7,7 @@
 #include <atomic>
 #include <thread>
 
+#include "store/postgres/testing/held_commits.h"
 #include "store/postgres/testing/member.h"
 #include "store/postgres/testing/nodes.h"
 #include "store/postgres/testing/server.h"
@@ -15,6 +16,7 @@
 namespace drover::store {
 namespace {
 
+using postgres::HeldCommits;
 using postgres::Member;
 using postgres::TestServer;
 using Call = Member::Call;
@@ -265,27 +267,6 @@ TEST_F(ClusterTest, ATaskReachesTheNewOwnerAlsoByAnOldMap) {
   EXPECT_EQ(two_->times("adopt 7"), 0);
 }
 
-// A unit stops at its commit until the test lets it go on.
-class HeldCommits {
- public:
-  explicit HeldCommits(const std::string& conninfo) : connection_(PQconnectdb(conninfo.c_str()), PQfinish) {
-    run("CREATE FUNCTION drover.hold_commit() RETURNS trigger LANGUAGE plpgsql AS $fn$ BEGIN"
-        " PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $fn$");
-    run("CREATE CONSTRAINT TRIGGER hold_commit AFTER INSERT ON drover.inbox"
-        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION drover.hold_commit()");
-    run("SELECT pg_advisory_lock(1)");
-  }
-  void release() { run("SELECT pg_advisory_unlock(1)"); }
-
- private:
-  void run(const char* text) {
-    const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection_.get(), text), PQclear);
-    EXPECT_LE(PQresultStatus(result.get()), PGRES_TUPLES_OK) << PQerrorMessage(connection_.get());
-  }
-
-  std::unique_ptr<PGconn, decltype(&PQfinish)> connection_;
-};
-
 // It is sent to the owner that there was, which gives the shard away before that is durable: the next owner
 // has to find it.
 TEST_F(ClusterTest, AShardThatGoesOverWhileATaskIsSentThereTakesItAlong) {
@@ -295,7 +276,7 @@ TEST_F(ClusterTest, AShardThatGoesOverWhileATaskIsSentThereTakesItAlong) {
   ASSERT_TRUE(eventually([&] { return two_->owes(Call::kClose) == 1; }));
   const ShardSet moved = two_->wanted();
   const Task task = task_for(7, {phone_in(moved)});
-  HeldCommits held(server_->conninfo(database_));
+  HeldCommits held(server_->conninfo(database_), "drover.inbox");
   std::promise<Result<>> stored;
   one_->store().write(accept_for(task, moved),
                       [&](const Result<>& result, const WriteBatch&) { stored.set_value(result); });

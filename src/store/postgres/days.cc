@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "store/postgres/audit_watermark.h"
+
 namespace drover::store::postgres {
 namespace {
 
@@ -86,11 +88,13 @@ const std::string kOpenOutcomes =
         "u.seq") " ORDER BY r.job";
 
 const std::string kAddAudit =
-    "INSERT INTO drover.audit_@(seq, at_ms, project, day, status, actor, address, request_id, action, "
-    "subject,"
-    " message, instances) SELECT nextval('drover.audit_seq'), a, b, @, c, d, e, f, g, h, i, j"
-    " FROM unnest($1::int8[], $2::int8[], $3::int4[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[],"
-    " $8::bytea[], $9::bytea[], $10::bytea[]) AS row(a, b, c, d, e, f, g, h, i, j)";
+    std::string(
+        "INSERT INTO drover.audit_@(seq, at_ms, project, day, status, actor, address, request_id, action, "
+        "subject,"
+        " message, instances) SELECT nextval('drover.audit_seq'), a, b, @, c, d, e, f, g, h, i, j"
+        " FROM unnest($1::int8[], $2::int8[], $3::int4[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[],"
+        " $8::bytea[], $9::bytea[], $10::bytea[]) AS row(a, b, c, d, e, f, g, h, i, j) WHERE ") +
+    kAuditMark;
 
 }  // namespace
 

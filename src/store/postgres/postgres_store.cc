@@ -16,6 +16,7 @@
 #include "store/errc.h"
 #include "store/metrics.h"
 #include "store/postgres/audit_log.h"
+#include "store/postgres/audit_watermark.h"
 #include "store/postgres/days.h"
 #include "store/postgres/identities.h"
 #include "store/postgres/instances.h"
@@ -140,15 +141,22 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   }
 
   void read_audit(const AuditQuery& query, Done<std::vector<AuditEntry>> done) override {
-    read(
-        std::move(done),
-        [query](Unit& unit, Days&) {
-          add_audit_read(unit, query);
-          return true;
-        },
-        [](const std::vector<Rows>& rows) -> Result<std::vector<AuditEntry>> {
-          return rows.empty() ? std::vector<AuditEntry>() : audit_of(rows.front());
-        });
+    const bool posted = post([this, query, done] {
+      if (fenced_) return done(failure(Errc::kFenced));
+      audit_watermark_->ask([this, query, done](const Result<std::int64_t>& last) {
+        if (!last) return done(tl::make_unexpected(read_failure(last.error())));
+        read_on_loop(
+            done,
+            [&](Unit& unit, Days&) {
+              add_audit_read(unit, query, *last);
+              return true;
+            },
+            [](const std::vector<Rows>& rows) -> Result<std::vector<AuditEntry>> {
+              return rows.empty() ? std::vector<AuditEntry>() : audit_of(rows.front());
+            });
+      });
+    });
+    if (!posted) done(failure(Errc::kClosed));
   }
 
   Result<IdentityRows> identity_rows() override;
@@ -245,15 +253,20 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   void read(Done<T> done, Make make, Parse parse) {
     const bool posted = post([this, done, make = std::move(make), parse = std::move(parse)] {
       if (fenced_) return done(failure(Errc::kFenced));
-      Unit unit;
-      if (!make(unit, days_)) return done(parse({}));
-      reader_->connection().run(std::move(unit), [done, parse](const Answers& rows) {
-        if (rows) return done(parse(*rows));
-        if (sqlstate(rows.error()) == "42P01") return done(parse({}));  // the day's tables have gone
-        done(tl::make_unexpected(read_failure(rows.error())));
-      });
+      read_on_loop(done, make, parse);
     });
     if (!posted) done(failure(Errc::kClosed));
+  }
+
+  template <typename T, typename Make, typename Parse>
+  void read_on_loop(Done<T> done, const Make& make, Parse parse) {
+    Unit unit;
+    if (!make(unit, days_)) return done(parse({}));
+    reader_->connection().run(std::move(unit), [done = std::move(done), parse](const Answers& rows) {
+      if (rows) return done(parse(*rows));
+      if (sqlstate(rows.error()) == "42P01") return done(parse({}));  // the day's tables have gone
+      done(tl::make_unexpected(read_failure(rows.error())));
+    });
   }
 
   static Error read_failure(Error error) {
@@ -293,6 +306,7 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   std::unique_ptr<Link> reader_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<Writer> writer_;
+  std::unique_ptr<AuditWatermark> audit_watermark_;
   std::int64_t directory_ = 0;  // its version, before anything of it was read
   std::unique_ptr<Timer> ahead_timer_;
   std::unique_ptr<Timer> end_timer_;
@@ -432,6 +446,7 @@ void PostgresStore::set_up(std::int64_t epoch, prometheus::Registry& registry) {
   };
   hurry();
   lease_link_->came_up = hurry;
+  audit_watermark_ = std::make_unique<AuditWatermark>(loop, reader_->connection());
   ahead_timer_ = std::make_unique<Timer>([this] { make_days_ahead(); });
   loop.post([this] { make_days_ahead(); });
   {
@@ -568,6 +583,7 @@ void PostgresStore::end_on_loop(std::promise<void>& ended) {
       for (const auto* link : {&reader_, &write_link_, &lease_link_})
         if (*link) (*link)->connection().stop();
       writer_.reset();
+      audit_watermark_.reset();
       ahead_timer_.reset();
       for (auto* link : {&reader_, &write_link_, &lease_link_}) link->reset();
       ended.set_value();
