@@ -13,6 +13,9 @@ namespace drover::fleet {
 namespace {
 
 constexpr Millis kTellPause{1'000};
+// After a start all links change at once. They are told in parts, with room between for what others store.
+constexpr std::size_t kTellPart = 2'000;
+constexpr Millis kPartPause{100};
 
 Result<> check(const store::Instance& instance) {
   if (!is_instance_id(instance.id)) return failure(Errc::kBadId, instance.id.substr(0, 64));
@@ -92,31 +95,44 @@ void Fleet::sync(std::vector<store::Instance> instances) {
 void Fleet::tell(const Phone& phone) {
   if (cluster_ == nullptr || alone_ || !serves(phone)) return;
   to_tell_.insert(phone.slot());
-  if (!tell_timer_.armed()) loop_.schedule(tell_timer_, kTellPause);
+  if (!telling_ && !tell_timer_.armed()) loop_.schedule(tell_timer_, kTellPause);
 }
 
 void Fleet::tell_all() {
+  if (alone_) return to_tell_.clear();
   std::vector<store::PhoneState> states;
-  for (const std::uint32_t slot : std::exchange(to_tell_, {})) {
+  std::vector<std::uint32_t> slots;
+  while (!to_tell_.empty() && states.size() < kTellPart) {
+    const std::uint32_t slot = to_tell_.extract(to_tell_.begin()).value();
     const Phone* phone = slots_[slot].get();
     if (phone == nullptr || !serves(*phone)) continue;
+    slots.push_back(slot);
     states.push_back({phone->seq(), phone->since_ms(), static_cast<std::uint8_t>(phone->state()),
                       phone->why(), phone->model()});
   }
-  if (!states.empty()) cluster_->put_phone_states(std::move(states));
+  if (states.empty()) return;
+  telling_ = true;
+  cluster_->put_phone_states(std::move(states), [this, slots = std::move(slots)](const Result<>& stored) {
+    loop_.post([this, slots, stored = stored.has_value()] {
+      telling_ = false;
+      if (stopped_) return;
+      const bool more = stored && to_tell_.size() >= kTellPart;
+      if (!stored) to_tell_.insert(slots.begin(), slots.end());
+      if (!to_tell_.empty()) loop_.schedule(tell_timer_, more ? kPartPause : kTellPause);
+    });
+  });
 }
 
-void Fleet::read_others(std::int64_t project,
-                        std::function<void(std::unordered_map<std::int64_t, store::PhoneState>)> done) {
-  if (cluster_ == nullptr || alone_) return done({});
-  cluster_->read_phone_states(project,
+void Fleet::read_others(std::vector<std::int64_t> instances, std::function<void(const States&)> done) {
+  if (instances.empty() || cluster_ == nullptr || alone_) return done({});
+  cluster_->read_phone_states(std::move(instances),
                               [this, done = std::move(done)](Result<std::vector<store::PhoneState>> read) {
-                                loop_.post([done, read = std::move(read)] {
-                                  std::unordered_map<std::int64_t, store::PhoneState> states;
+                                loop_.post([done, read = std::move(read)]() mutable {
+                                  States states;
                                   if (read)
-                                    for (const store::PhoneState& state : *read)
-                                      states.emplace(state.instance, state);
-                                  done(std::move(states));
+                                    for (store::PhoneState& state : *read)
+                                      states.emplace(state.instance, std::move(state));
+                                  done(states);
                                 });
                               });
 }
@@ -183,7 +199,10 @@ void Fleet::remove(std::int64_t project, std::string id, Done<> done) {
 
 void Fleet::list(std::int64_t project, std::function<void(std::vector<PhoneView>)> done) {
   loop_.post([this, project, done = std::move(done)] {
-    read_others(project, [this, project, done](const auto& others) {
+    std::vector<std::int64_t> elsewhere;
+    for (const Phone* phone : phones(project))
+      if (!serves(*phone)) elsewhere.push_back(phone->seq());
+    read_others(std::move(elsewhere), [this, project, done](const States& others) {
       std::vector<PhoneView> views;
       views.reserve(phones(project).size());
       for (const Phone* phone : phones(project)) {
@@ -203,7 +222,11 @@ void Fleet::list(std::int64_t project, std::function<void(std::vector<PhoneView>
 void Fleet::look_up(std::int64_t project, std::vector<std::string> ids,
                     std::function<void(std::vector<std::optional<LinkState>>)> done) {
   loop_.post([this, project, ids = std::move(ids), done = std::move(done)] {
-    read_others(project, [this, project, ids, done](const auto& others) {
+    std::vector<std::int64_t> elsewhere;
+    for (const std::string& id : ids)
+      if (const Phone* phone = find(project, id); phone != nullptr && !serves(*phone))
+        elsewhere.push_back(phone->seq());
+    read_others(std::move(elsewhere), [this, project, ids, done](const States& others) {
       std::vector<std::optional<LinkState>> states;
       states.reserve(ids.size());
       for (const std::string& id : ids) {

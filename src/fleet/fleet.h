@@ -107,9 +107,9 @@ class Fleet final : private PhoneEvents {
   void begin_tries();
   void tell(const Phone& phone);
   void tell_all();
-  // Calls `done` with the states that other nodes tell of their phones; none if they cannot be read.
-  void read_others(std::int64_t project,
-                   std::function<void(std::unordered_map<std::int64_t, store::PhoneState>)> done);
+  using States = std::unordered_map<std::int64_t, store::PhoneState>;  // by the instance's number
+  // Calls `done` with what other nodes tell of these of their phones; with nothing if that cannot be read.
+  void read_others(std::vector<std::int64_t> instances, std::function<void(const States&)> done);
   void add(store::Instance instance);
   void move(Phone& phone, std::string address_text, Address address);
   void erase(Phone& phone);
@@ -130,6 +130,7 @@ class Fleet final : private PhoneEvents {
   store::ShardSet shards_ = store::ShardSet().set();
   bool alone_ = true;
   std::set<std::uint32_t> to_tell_;  // slots of phones whose links have changed
+  bool telling_ = false;             // some are on their way
   Timer tell_timer_;
 };
 

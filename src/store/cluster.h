@@ -103,8 +103,10 @@ class Cluster {
   // Nobody else reads them at the moment.
   virtual bool alone() const = 0;
 
-  virtual void put_phone_states(std::vector<PhoneState> states) = 0;
-  virtual void read_phone_states(std::int64_t project, Done<std::vector<PhoneState>> done) = 0;
+  // Each instance once. Nothing is stored of those that have been removed.
+  virtual void put_phone_states(std::vector<PhoneState> states, Done<> done) = 0;
+  // Of these instances, in any order; none of those of which nothing was told.
+  virtual void read_phone_states(std::vector<std::int64_t> instances, Done<std::vector<PhoneState>> done) = 0;
 };
 
 }  // namespace drover::store

@@ -11,9 +11,7 @@ class InstancesTest : public StoreTest {
   std::vector<Instance> put(std::vector<Instance> instances) {
     return put_instances(store(), std::move(instances)).value();
   }
-  Result<> remove(std::int64_t seq) {
-    return wait_for<Result<>>([&](auto done) { store().remove_instance(seq, done); });
-  }
+  Result<> remove(std::int64_t seq) { return remove_instance(store(), seq); }
 };
 
 TEST_P(InstancesTest, InstancesKeepTheirNumbers) {

@@ -99,6 +99,20 @@ class ClusterTest : public testing::Test {
   static Result<> cancel(Member& member, std::int64_t task) {
     return wait_for<Result<>>([&](auto done) { member.cluster().cancel_task(task, done); });
   }
+  static Result<> put_states(Member& member, std::vector<PhoneState> states) {
+    return wait_for<Result<>>([&](auto done) { member.cluster().put_phone_states(std::move(states), done); });
+  }
+  static std::vector<PhoneState> read_states(Member& member, std::vector<std::int64_t> instances) {
+    const auto states = wait_for<Result<std::vector<PhoneState>>>(
+        [&](auto done) { member.cluster().read_phone_states(std::move(instances), done); });
+    EXPECT_TRUE(states) << states.error().message;
+    return states ? *states : std::vector<PhoneState>();
+  }
+  // Somebody waits for this advisory lock.
+  bool waits(const std::string& lock) {
+    return sql("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND objid = " +
+               lock) == "t";
+  }
   static bool finished(Member& member, const Task& task) {
     const auto record = read_task(member.store(), task.id);
     return record && *record && (*record)->task.finished_ms != 0;
@@ -280,10 +294,6 @@ TEST_F(ClusterTest, AShardThatGoesOverWhileATaskIsSentThereTakesItAlong) {
   std::promise<Result<>> stored;
   one_->store().write(accept_for(task, moved),
                       [&](const Result<>& result, const WriteBatch&) { stored.set_value(result); });
-  const auto waits = [&](const std::string& what) {
-    return sql("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND objid = " +
-               what) == "t";
-  };
   ASSERT_TRUE(eventually([&] { return waits("1"); }));
   const std::string map = sql("SELECT map FROM drover.directory");
   two_->answer_owed(Call::kClose);
@@ -504,18 +514,45 @@ TEST_F(ClusterTest, StatesOfPhonesAreReadByOthers) {
   join_two();
   ASSERT_TRUE(put_instances(one_->store(), {{.project = 1, .id = "a", .address = "adb://a:1"},
                                             {.project = 2, .id = "b", .address = "adb://b:1"}}));
-  one_->cluster().put_phone_states({{1, 5, 2, "a reason", "a model"}, {2, 6, 1, "", ""}});
-  one_->cluster().put_phone_states({{1, 7, 3, "another", "a model"}});
-  ASSERT_TRUE(write(one_->store(), {}));
-  const auto states = wait_for<Result<std::vector<PhoneState>>>(
-      [&](auto done) { two_->cluster().read_phone_states(1, done); });
-  ASSERT_TRUE(states) << states.error().message;
-  ASSERT_EQ(states->size(), 1u);
-  EXPECT_EQ(states->at(0).instance, 1);
-  EXPECT_EQ(states->at(0).since_ms, 7);
-  EXPECT_EQ(states->at(0).state, 3);
-  EXPECT_EQ(states->at(0).why, "another");
-  EXPECT_EQ(states->at(0).model, "a model");
+  ASSERT_TRUE(put_states(*one_, {{1, 5, 2, "a reason", "a model"}, {2, 6, 1, "", ""}}));
+  ASSERT_TRUE(put_states(*one_, {{1, 7, 3, "another", "a model"}}));
+  const auto states = read_states(*two_, {1, 3});
+  ASSERT_EQ(states.size(), 1u);
+  EXPECT_EQ(states[0].instance, 1);
+  EXPECT_EQ(states[0].since_ms, 7);
+  EXPECT_EQ(states[0].state, 3);
+  EXPECT_EQ(states[0].why, "another");
+  EXPECT_EQ(states[0].model, "a model");
+  EXPECT_EQ(read_states(*two_, {2, 1}).size(), 2u);
+}
+
+TEST_F(ClusterTest, ARemovedInstanceLeavesNoState) {
+  join_two();
+  ASSERT_TRUE(put_instances(one_->store(), {{.project = 1, .id = "a", .address = "adb://a:1"},
+                                            {.project = 1, .id = "b", .address = "adb://b:1"}}));
+  ASSERT_TRUE(put_states(*one_, {{1, 5, 2, "", ""}, {2, 5, 2, "", ""}}));
+  ASSERT_TRUE(remove_instance(one_->store(), 1));
+  EXPECT_THAT(read_states(*two_, {1}), IsEmpty());
+  // Its owner may not have heard of that yet; others go on being told.
+  ASSERT_TRUE(put_states(*two_, {{1, 6, 3, "", ""}, {2, 6, 3, "", ""}}));
+  EXPECT_EQ(sql("SELECT string_agg(instance || ' ' || state, ',') FROM drover.phone_state"), "2 3");
+}
+
+TEST_F(ClusterTest, AStateThatIsBeingStoredGoesWithItsInstance) {
+  join_two();
+  ASSERT_TRUE(put_instances(one_->store(), {{.project = 1, .id = "a", .address = "adb://a:1"}}));
+  HeldCommits held(server_->conninfo(database_), "drover.phone_state");
+  std::promise<Result<>> stored;
+  one_->cluster().put_phone_states({{1, 5, 2, "", ""}},
+                                   [&](const Result<>& result) { stored.set_value(result); });
+  ASSERT_TRUE(eventually([&] { return waits("1"); }));
+  std::promise<Result<>> removed;
+  two_->store().remove_instance(1, [&](const Result<>& result) { removed.set_value(result); });
+  std::this_thread::sleep_for(Millis(200));
+  held.release();
+  EXPECT_TRUE(stored.get_future().get());
+  EXPECT_TRUE(removed.get_future().get());
+  EXPECT_EQ(sql("SELECT count(*) FROM drover.phone_state"), "0");
 }
 
 // All leases have ended meanwhile, and who comes back first does not know who else is alive.

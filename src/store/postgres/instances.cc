@@ -18,10 +18,7 @@ const Statement kPut{"put_instance",
 const Statement kReadPut{
     "read_put_instance",
     "SELECT seq, created_ms, labels FROM drover.instance WHERE project = $1 AND id = $2"};
-const Statement kRemove{"remove_instance",
-                        "WITH done AS (DELETE FROM drover.instance WHERE seq = $2 RETURNING 1),"
-                        " state AS (DELETE FROM drover.phone_state WHERE instance = $2)"
-                        " SELECT drover.answer($1, CASE WHEN EXISTS (SELECT 1 FROM done) THEN 0 ELSE 2 END)"};
+const Statement kRemove{"remove_instance", "SELECT drover.answer($1, drover.remove_instance($2))"};
 
 }  // namespace
 

@@ -6,16 +6,18 @@
 namespace drover::store::postgres {
 namespace {
 
-// In the order of their numbers, so that two nodes do not wait for each other.
+// In the order of their numbers, so that two nodes do not wait for each other. The lock keeps an instance
+// from being removed until its state is there to be removed with it.
 const Statement kPutStates{
     "put_phone_states",
     "INSERT INTO drover.phone_state(instance, since_ms, state, why, model)"
     " SELECT a, b, c, d, e FROM unnest($1::int8[], $2::int8[], $3::int4[], $4::bytea[], $5::bytea[])"
-    " AS row(a, b, c, d, e) ORDER BY a ON CONFLICT(instance) DO UPDATE SET since_ms = excluded.since_ms,"
+    " AS row(a, b, c, d, e) JOIN drover.instance i ON i.seq = a ORDER BY a FOR KEY SHARE OF i"
+    " ON CONFLICT(instance) DO UPDATE SET since_ms = excluded.since_ms,"
     " state = excluded.state, why = excluded.why, model = excluded.model"};
-const Statement kReadStates{"read_phone_states",
-                            "SELECT s.instance, s.since_ms, s.state, s.why, s.model FROM drover.instance i"
-                            " JOIN drover.phone_state s ON s.instance = i.seq WHERE i.project = $1"};
+const Statement kReadStates{
+    "read_phone_states",
+    "SELECT instance, since_ms, state, why, model FROM drover.phone_state WHERE instance = ANY($1)"};
 
 }  // namespace
 
@@ -35,9 +37,9 @@ void PutPhoneStates::add_to(Group& group) {
   group.unit.add(kPutStates, std::move(params));
 }
 
-void add_phone_states_read(Unit& unit, std::int64_t project) {
+void add_phone_states_read(Unit& unit, std::span<const std::int64_t> instances) {
   Params params;
-  params.add(project);
+  params.add(instances);
   unit.add(kReadStates, std::move(params));
 }
 

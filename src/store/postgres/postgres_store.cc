@@ -193,14 +193,14 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   }
   bool trusted() const override { return membership_->trusted(); }
   bool alone() const override { return membership_->alone(); }
-  void put_phone_states(std::vector<PhoneState> states) override {
-    submit(std::make_unique<PutPhoneStates>(std::move(states)));
+  void put_phone_states(std::vector<PhoneState> states, Done<> done) override {
+    submit(std::make_unique<PutPhoneStates>(std::move(states), std::move(done)));
   }
-  void read_phone_states(std::int64_t project, Done<std::vector<PhoneState>> done) override {
+  void read_phone_states(std::vector<std::int64_t> instances, Done<std::vector<PhoneState>> done) override {
     read(
         std::move(done),
-        [project](Unit& unit, Days&) {
-          add_phone_states_read(unit, project);
+        [instances = std::move(instances)](Unit& unit, Days&) {
+          add_phone_states_read(unit, instances);
           return true;
         },
         [](const std::vector<Rows>& rows) -> Result<std::vector<PhoneState>> {

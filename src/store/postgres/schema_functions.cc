@@ -218,6 +218,15 @@ BEGIN
   INSERT INTO drover.access_key VALUES(i, s, k, ms) ON CONFLICT DO NOTHING;
   RETURN CASE WHEN FOUND THEN 0 ELSE 1 END;
 END $fn$;
+
+-- Likewise. One command after the other, so that the second sees a state that the first had to wait for.
+CREATE FUNCTION drover.remove_instance(s bigint) RETURNS bigint LANGUAGE plpgsql AS $fn$
+BEGIN
+  DELETE FROM drover.instance WHERE seq = s;
+  IF NOT FOUND THEN RETURN 2; END IF;
+  DELETE FROM drover.phone_state WHERE instance = s;
+  RETURN 0;
+END $fn$;
 )sql";
 
 const char* const kRetention1 = R"sql(

@@ -113,6 +113,10 @@ inline Result<std::vector<Instance>> put_instances(Store& store, std::vector<Ins
       [&](auto done) { store.put_instances(std::move(instances), done); });
 }
 
+inline Result<> remove_instance(Store& store, std::int64_t seq) {
+  return wait_for<Result<>>([&](auto done) { store.remove_instance(seq, done); });
+}
+
 inline Result<> add_audit(Store& store, std::vector<AuditEntry> entries) {
   return wait_for<Result<>>([&](auto done) { store.add_audit(std::move(entries), done); });
 }

@@ -61,12 +61,16 @@ class ClusterNode {
   }
 
   Engine& engine() { return *engine_; }
+  fleet::Fleet& fleet() { return *fleet_; }
 
-  // Returns when every node has them.
+  // Return when every node has them.
   void add(const Phones& phones, std::size_t count) {
     std::vector<store::Instance> instances;
     for (std::size_t i = 0; i < count; ++i)
       instances.push_back({.project = kProject, .id = "p" + std::to_string(i), .address = phones.address(i)});
+    add(std::move(instances));
+  }
+  void add(std::vector<store::Instance> instances) {
     const Result<> stored =
         wait<Result<>>([&](auto done) { fleet_->put(std::move(instances), std::move(done)); });
     ASSERT_TRUE(stored) << stored.error().message;
