@@ -294,10 +294,11 @@ class NodeImpl final : public Node {
   // One of several. Likewise.
   Result<std::int64_t> join(std::vector<store::Instance> instances) {
     call_on(thread_.loop(), [&] { fleet_->start(std::move(instances)); });
-    const auto on_directory = [this](store::DirectoryRows rows, std::function<void()> done) {
-      identity_->reload(std::move(rows.identity));
-      thread_.loop().post([this, all = std::move(rows.instances), done = std::move(done)] {
-        fleet_->sync(all);
+    const auto on_directory = [this](store::DirectoryChange change, std::function<void()> done) {
+      if (change.identity) identity_->reload(*std::move(change.identity));
+      if (!change.instances) return done();
+      thread_.loop().post([this, changes = *std::move(change.instances), done = std::move(done)]() mutable {
+        fleet_->apply(std::move(changes));
         done();
       });
     };

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "base/loop.h"
@@ -82,13 +83,17 @@ void Fleet::set_alone(bool alone) {
     if (phone != nullptr && serves(*phone)) tell(*phone);
 }
 
-void Fleet::sync(std::vector<store::Instance> instances) {
+void Fleet::apply(store::InstanceChanges changes) {
   if (stopped_) return;
-  std::unordered_map<std::int64_t, bool> there;
-  for (const store::Instance& instance : instances) there.emplace(instance.seq, true);
-  for (std::size_t slot = 0; slot < slots_.size(); ++slot)
-    if (slots_[slot] != nullptr && !there.contains(slots_[slot]->seq())) erase(*slots_[slot]);
-  for (store::Instance& instance : instances) add(std::move(instance));
+  if (changes.all) {
+    std::unordered_set<std::int64_t> there;
+    for (const store::Instance& instance : changes.there) there.insert(instance.seq);
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot)
+      if (slots_[slot] != nullptr && !there.contains(slots_[slot]->seq())) erase(*slots_[slot]);
+  }
+  for (const store::InstanceName& name : changes.removed)
+    if (Phone* phone = find(name.project, name.id)) erase(*phone);
+  for (store::Instance& instance : changes.there) add(std::move(instance));
   begin_tries();
 }
 

@@ -60,8 +60,8 @@ class Fleet final : private PhoneEvents {
   bool serves(const Phone& phone) const { return shards_[phone.shard()]; }
   // Other nodes ask for the states of this one's links, and have such of their own.
   void set_alone(bool alone);
-  // All that there are now, as another node knows them.
-  void sync(std::vector<store::Instance> instances);
+  // As the store knows instances now, whichever node changed them.
+  void apply(store::InstanceChanges changes);
 
   // Drops the link of a phone that answers but does not work, soon: may be called from within its events.
   // Nothing happens if it has gone by then. No shell may be running on it.

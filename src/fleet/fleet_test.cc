@@ -177,6 +177,21 @@ TEST_F(FleetTest, ListsInTheOrderOfIdsWhateverComesAndGoes) {
   EXPECT_THAT(listed(), testing::ElementsAre("p0", "p1", "p3", "p7", "p9"));
 }
 
+TEST_F(FleetTest, TakesOverWhatOthersHaveChanged) {
+  simulate(8);
+  using testing::ElementsAre;
+  on_loop([&] { fleet_->start({instance(0), instance(1), instance(2)}); });
+  on_loop([&] { fleet_->apply({false, {instance(5)}, {{kProject, "p1"}, {kProject, "p7"}}}); });
+  EXPECT_THAT(listed(), ElementsAre("p0", "p2", "p5"));
+  store::Instance anew = instance(2);
+  anew.seq = 9;
+  on_loop([&] { fleet_->apply({true, {anew, instance(3)}, {}}); });
+  EXPECT_THAT(listed(), ElementsAre("p2", "p3"));
+  std::int64_t seq = 0;
+  on_loop([&] { seq = fleet_->find(kProject, "p2")->seq(); });
+  EXPECT_EQ(seq, 9);
+}
+
 TEST_F(FleetTest, LabelsAreKeptAndTold) {
   simulate(3);
   const store::Labels blue{{"team", "blue"}};

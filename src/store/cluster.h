@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,10 +37,22 @@ struct PhoneState {
   std::string model;
 };
 
-// All that every node holds in memory.
-struct DirectoryRows {
-  IdentityRows identity;
-  std::vector<Instance> instances;
+struct InstanceName {
+  std::int64_t project = 0;
+  std::string id;
+};
+
+// How instances are now, whoever changed them and however often.
+struct InstanceChanges {
+  bool all = false;             // what is not in `there` has been removed; else all others are as they were
+  std::vector<Instance> there;  // were added or changed
+  std::vector<InstanceName> removed;
+};
+
+// What has changed of that which every node holds in memory.
+struct DirectoryChange {
+  std::optional<IdentityRows> identity;  // all of it; nothing: it is as it was
+  std::optional<InstanceChanges> instances;
 };
 
 // What becomes of shards, on the store's thread; to be short (post to a loop). What takes longer calls
@@ -64,8 +77,8 @@ class ShardEvents {
   ~ShardEvents() = default;
 };
 
-// Likewise: another node has changed something; `done` when it counts here.
-using OnDirectory = std::function<void(DirectoryRows rows, std::function<void()> done)>;
+// Likewise: some node has changed something; `done` when it counts here. The next comes after that.
+using OnDirectory = std::function<void(DirectoryChange change, std::function<void()> done)>;
 
 // Any thread, but for join(). Callbacks as those of the store.
 class Cluster {

@@ -1,10 +1,14 @@
-// Fleets of two nodes on one PostgreSQL database: what each tells the other of its links.
+// Fleets of several nodes on one PostgreSQL database: what they tell each other of links and instances.
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "store/postgres/testing/nodes.h"
@@ -55,6 +59,17 @@ class FleetShardsTest : public testing::Test {
     node.fleet().list(kProject, [&](const std::vector<fleet::PhoneView>& views) {
       answer.set_value(static_cast<std::size_t>(
           std::ranges::count(views, LinkState::kOffline, [](const auto& view) { return view.state; })));
+    });
+    return answer.get_future().get();
+  }
+
+  static std::string known(ClusterNode& node) {
+    std::promise<std::string> answer;
+    node.fleet().list(kProject, [&](const std::vector<fleet::PhoneView>& views) {
+      std::string text;
+      for (const fleet::PhoneView& view : views)
+        text += (text.empty() ? "" : ", ") + view.id + " " + view.address;
+      answer.set_value(std::move(text));
     });
     return answer.get_future().get();
   }
@@ -126,6 +141,38 @@ TEST_F(FleetShardsTest, ManyStatesAreToldInParts) {
   ASSERT_TRUE(eventually([&] { return std::stoul(stored()) > kMany / 2; })) << stored();
   EXPECT_EQ(sql("SELECT max(rows) FROM told"), "2000");
   ASSERT_TRUE(eventually([&] { return offline(*one_) == kMany; }));
+}
+
+TEST_F(FleetShardsTest, AllKnowTheSameWhoeverChangesInstances) {
+  const auto three = make("three");
+  const std::vector<ClusterNode*> nodes{one_.get(), two_.get(), three.get()};
+  std::vector<std::thread> threads;
+  std::atomic<int> under_way = 0;
+  for (ClusterNode* node : nodes) {
+    threads.emplace_back([&under_way, node, seed = threads.size()] {
+      std::minstd_rand random(static_cast<unsigned>(seed) + 1);
+      for (int i = 0; i < 400; ++i) {
+        // Some at once, so that they overtake each other on their way to the others.
+        while (under_way > 12) std::this_thread::sleep_for(Millis(1));
+        ++under_way;
+        const std::string id = "p" + std::to_string(random() % 10);
+        const auto done = [&under_way](const Result<>&) { --under_way; };
+        if (random() % 3 == 0) {
+          node->fleet().remove(kProject, id, done);
+        } else {
+          const std::string address = "adb://127.0.0.1:" + std::to_string(1 + random() % 9);
+          node->fleet().put({{.project = kProject, .id = id, .address = address}}, done);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(eventually([&] { return under_way == 0; }));
+  const std::string stored =
+      sql("SELECT string_agg(id || ' ' || address, ', ' ORDER BY id) FROM drover.instance");
+  for (ClusterNode* node : nodes)
+    EXPECT_TRUE(eventually([&] { return known(*node) == stored; })) << known(*node);
+  EXPECT_NE(stored, "");
 }
 
 }  // namespace

@@ -11,14 +11,32 @@ namespace {
 
 // Labels as they are where none are given.
 const Statement kPut{"put_instance",
-                     "INSERT INTO drover.instance AS i(project, id, address, created_ms, labels)"
+                     "WITH put AS (INSERT INTO drover.instance AS i(project, id, address, created_ms, labels)"
                      " VALUES($1, $2, $3, $4, coalesce($5::text, '')) ON CONFLICT(project, id)"
                      " DO UPDATE SET address = excluded.address, labels = coalesce($5::text, i.labels)"
-                     " RETURNING i.seq, i.created_ms, i.labels"};
+                     " RETURNING i.seq, i.created_ms, i.labels),"
+                     " noted AS (INSERT INTO drover.instance_change VALUES(txid_current(), $1, $2))"
+                     " SELECT seq, created_ms, labels FROM put"};
 const Statement kReadPut{
     "read_put_instance",
     "SELECT seq, created_ms, labels FROM drover.instance WHERE project = $1 AND id = $2"};
+const Statement kChangedSince{
+    "changed_instances",
+    "SELECT i.seq, c.project, c.id, i.address, i.labels, i.created_ms FROM (SELECT DISTINCT n.project, n.id"
+    " FROM drover.instance_unit u JOIN drover.instance_change n ON n.unit = u.unit WHERE u.version > $1) c"
+    " LEFT JOIN drover.instance i ON i.project = c.project AND i.id = c.id ORDER BY i.seq"};
 const Statement kRemove{"remove_instance", "SELECT drover.answer($1, drover.remove_instance($2))"};
+
+Result<Instance> instance_of(const Rows& rows, int row) {
+  auto labels = labels_of(rows.bytes(row, 4));
+  if (!labels) return tl::make_unexpected(std::move(labels.error()));
+  return Instance{.seq = rows.integer(row, 0),
+                  .project = rows.integer(row, 1),
+                  .id = std::string(rows.bytes(row, 2)),
+                  .address = std::string(rows.bytes(row, 3)),
+                  .labels = *std::move(labels),
+                  .created_ms = rows.integer(row, 5)};
+}
 
 }  // namespace
 
@@ -78,16 +96,31 @@ Result<std::vector<Instance>> instances_of(const Rows& rows) {
   std::vector<Instance> instances;
   instances.reserve(static_cast<std::size_t>(rows.size()));
   for (int row = 0; row < rows.size(); ++row) {
-    auto labels = labels_of(rows.bytes(row, 4));
-    if (!labels) return tl::make_unexpected(std::move(labels.error()));
-    instances.push_back({.seq = rows.integer(row, 0),
-                         .project = rows.integer(row, 1),
-                         .id = std::string(rows.bytes(row, 2)),
-                         .address = std::string(rows.bytes(row, 3)),
-                         .labels = *std::move(labels),
-                         .created_ms = rows.integer(row, 5)});
+    auto instance = instance_of(rows, row);
+    if (!instance) return tl::make_unexpected(std::move(instance.error()));
+    instances.push_back(*std::move(instance));
   }
   return instances;
+}
+
+void add_changed_instances_read(Unit& unit, std::int64_t since) {
+  Params params;
+  params.add(since);
+  unit.add(kChangedSince, std::move(params));
+}
+
+Result<InstanceChanges> changed_instances_of(const Rows& rows) {
+  InstanceChanges changes;
+  for (int row = 0; row < rows.size(); ++row) {
+    if (rows.is_null(row, 0)) {
+      changes.removed.push_back({rows.integer(row, 1), std::string(rows.bytes(row, 2))});
+      continue;
+    }
+    auto instance = instance_of(rows, row);
+    if (!instance) return tl::make_unexpected(std::move(instance.error()));
+    changes.there.push_back(*std::move(instance));
+  }
+  return changes;
 }
 
 }  // namespace drover::store::postgres

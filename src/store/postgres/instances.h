@@ -1,11 +1,13 @@
 // Instances.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "store/cluster.h"
 #include "store/postgres/unit.h"
 #include "store/types.h"
 
@@ -27,5 +29,9 @@ void remove_instance(Unit& unit, std::int64_t epoch, std::int64_t seq);
 // In the order in which they were made.
 void add_instances_read(Unit& unit);
 Result<std::vector<Instance>> instances_of(const Rows& rows);
+
+// Those that changed after this version of the directory, as they are now.
+void add_changed_instances_read(Unit& unit, std::int64_t since);
+Result<InstanceChanges> changed_instances_of(const Rows& rows);
 
 }  // namespace drover::store::postgres

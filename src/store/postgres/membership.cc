@@ -8,8 +8,7 @@
 
 #include "store/errc.h"
 #include "store/postgres/adoption.h"
-#include "store/postgres/identities.h"
-#include "store/postgres/instances.h"
+#include "store/postgres/directory.h"
 #include "store/postgres/link.h"
 
 namespace drover::store::postgres {
@@ -145,7 +144,7 @@ void Membership::pulse() {
   questions.epoch = options_.epoch;
   // That others may accept for this node's phones has to count here before they know that it does.
   const bool applied = news_.map.alone || !alone();
-  questions.seen = joined_ && applied ? known_ : 0;
+  questions.seen = joined_ && applied ? known() : 0;
   questions.leaving = leaving_;
   questions.renew = options_.unanswered() < kLeaseTime;
   questions.watched.assign(watched_.begin(), watched_.end());
@@ -408,7 +407,7 @@ void Membership::look_at_alone() {
   const bool now = news_.map.alone;
   if (telling_alone_ || (now == alone() && !first_alone_)) return;
   // First what the others have left behind.
-  if (now && (reading_ || read_anew_ || known_ != news_.directory)) return;
+  if (now && (reading_ || read_since_ || known_ != news_.directory)) return;
   if (now && (taking_ || look_anew_ || news_.inbox || inbox_queued_ ||
               (map_.of(options_.epoch) & ~giving_) != mine_))
     return;
@@ -429,41 +428,46 @@ void Membership::look_at_alone() {
 
 void Membership::look_at_directory() {
   const std::int64_t version = news_.directory;
-  if (reading_ || (version == known_ && !read_anew_)) return;
-  if (news_.map.alone && alone() && !read_anew_ && trusts_from_ == 0) {
+  const std::int64_t known = known_;
+  if (reading_ || (version == known && !read_since_)) return;
+  if (news_.map.alone && alone() && !read_since_ && trusts_from_ == 0) {
     known_ = version;  // nobody else has changed anything
     return;
   }
+  DirectoryQuestion question{.since = std::min(known, read_since_.value_or(known)), .as_of = version};
+  // The database was put back to what it had been.
+  if (version < known) question.since = 0;
+  question.identities = question.since == 0 || news_.identities > question.since;
+  question.instances = question.since == 0 || news_.instances > question.since;
+  read_since_.reset();
+  if (!question.identities && !question.instances) {
+    known_ = version;
+    again_ = true;  // others may wait for that
+    return;
+  }
   reading_ = true;
-  read_anew_ = false;
-  Unit unit;
-  unit.add("SELECT version FROM drover.directory");
-  add_identities_read(unit);
-  add_instances_read(unit);
-  reader_.run(std::move(unit), [this](Result<std::vector<Rows>> rows) {
+  reader_.run(ask(question), [this, question](const Result<std::vector<Rows>>& rows) {
     if (over_ || events_ == nullptr) return;
-    if (!rows) {
+    auto answer = rows ? answer_of(question, *rows) : failure(Errc::kUnavailable);
+    if (!answer || answer->gap) {
       reading_ = false;
-      read_anew_ = true;
+      read_again(answer ? 0 : question.since);
+      if (answer) return pulse();
+      if (rows) spdlog::error("instances: {}", answer.error().message);
       return;
     }
-    const std::int64_t read = rows->front().integer(0, 0);
-    auto instances = instances_of(rows->back());
-    if (!instances) {
-      reading_ = false;
-      read_anew_ = true;
-      spdlog::error("instances: {}", instances.error().message);
-      return;
-    }
-    DirectoryRows all{identities_of(std::span(*rows).subspan(1, rows->size() - 2)), *std::move(instances)};
-    on_directory_(std::move(all), [this, read] {
+    on_directory_(std::move(answer->change), [this, read = answer->version] {
       loop_.post([this, read] {
         reading_ = false;
-        known_ = std::max(known_, read);
+        known_ = read;
         pulse();
       });
     });
   });
+}
+
+void Membership::read_again(std::int64_t since) {
+  read_since_ = std::min(since, read_since_.value_or(since));
 }
 
 void Membership::look_at_cancels() {
@@ -543,21 +547,23 @@ void Membership::watch(std::int64_t task) {
   if (watched_.insert(task).second && !soon_timer_.armed()) loop_.schedule(soon_timer_, kSoonest);
 }
 
-void Membership::when_known(std::function<void()> then) {
+void Membership::when_known(std::int64_t since, std::function<void()> then) {
   if (over_ || events_ == nullptr || (alone() && news_.map.alone)) return then();
-  waiting_.push_back({0, false, loop_.clock().steady() + kKnownPatience, std::move(then)});
+  waiting_.push_back({since, 0, false, loop_.clock().steady() + kKnownPatience, std::move(then)});
   pulse();
 }
 
 void Membership::look_at_waiting() {
   if (waiting_.empty()) return;
   std::int64_t everybody = known_;
+  std::int64_t since = known_;
   for (const OtherNode* node : serving()) everybody = std::min(everybody, node->seen);
   const SteadyTime now = loop_.clock().steady();
   std::vector<std::function<void()>> ready;
   std::erase_if(waiting_, [&](Waiting& each) {
     const bool known = each.version != 0 && each.version <= everybody;
     if (!known && now < each.until) return false;
+    since = std::min(since, each.since);
     ready.push_back(std::move(each.then));
     return true;
   });
@@ -565,7 +571,7 @@ void Membership::look_at_waiting() {
   for (const auto& then : ready) then();
   // What they make of it in memory may be older than what was read meanwhile.
   if (alone()) return;
-  read_anew_ = true;
+  read_again(since);
   pulse();
 }
 

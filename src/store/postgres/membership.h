@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -63,8 +64,9 @@ class Membership {
   void noticed(const std::string& payload);
   // Something was stored that others want to know of.
   void tell_others();
-  // `then` when every node goes by what has been stored until now. For changes of the directory.
-  void when_known(std::function<void()> then);
+  // `then` when every node goes by what has been stored until now. For a change of the directory that was
+  // asked for when known() was `since`.
+  void when_known(std::int64_t since, std::function<void()> then);
   // `then` after the next pulse, or why there is none.
   void renew_map(std::function<void()> then);
   std::unique_ptr<Write> take_inbox();
@@ -78,9 +80,12 @@ class Membership {
   // Any thread.
   bool trusted() const;
   bool alone() const { return alone_.load(std::memory_order_acquire); }
+  // The version of the directory that counts here.
+  std::int64_t known() const { return known_; }
 
  private:
   struct Waiting {
+    std::int64_t since = 0;
     std::int64_t version = 0;  // 0: the next pulse tells which
     bool asked = false;        // a pulse that began later is under way
     SteadyTime until;
@@ -105,6 +110,7 @@ class Membership {
   void give(const ShardSet& shards, std::int64_t node);
   void look_at_alone();
   void look_at_directory();
+  void read_again(std::int64_t since);
   void look_at_cancels();
   void pass_on(const CancelParcel& parcel);
   void look_at_cancelling();
@@ -155,10 +161,11 @@ class Membership {
   SteadyTime wanted_since_{};
 
   // Of what all nodes hold.
-  std::int64_t known_ = 0;      // the version of the directory that counts here
-  std::int64_t told_seen_ = 0;  // that the others know of
+  std::atomic<std::int64_t> known_;  // the version of the directory that counts here
+  std::int64_t told_seen_ = 0;       // that the others know of
   bool reading_ = false;
-  bool read_anew_ = false;
+  // What has changed since this version is to be read, also where it counts already; 0: all.
+  std::optional<std::int64_t> read_since_;
   std::atomic<bool> alone_{false};
   bool telling_alone_ = false;
   bool first_alone_ = true;

@@ -45,7 +45,9 @@ struct CancelParcel {
 struct News {
   bool lost = false;  // this node's row is gone
   std::vector<OtherNode> others;
-  std::int64_t directory = 0;  // its version
+  std::int64_t directory = 0;   // its version
+  std::int64_t identities = 0;  // the version in which they changed last
+  std::int64_t instances = 0;   // likewise
   ShardMap map;
   bool inbox = false;  // tasks were sent to this node
   std::vector<CancelParcel> cancels;

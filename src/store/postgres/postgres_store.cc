@@ -127,10 +127,11 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
 
   void remove_instance(std::int64_t seq, Done<> done) override {
     const auto add = [seq](Unit& unit, std::int64_t epoch) { postgres::remove_instance(unit, epoch, seq); };
-    submit_number<void>(1, add, std::move(done), [seq](std::int64_t answer) -> Result<> {
+    const auto outcome = [seq](std::int64_t answer) -> Result<> {
       if (answer != 0) return failure(Errc::kNotFound, "instance number " + std::to_string(seq));
       return {};
-    });
+    };
+    submit(std::make_unique<RemoveInstance>(1, add, outcome, when_known(std::move(done))));
   }
 
   void add_audit(std::vector<AuditEntry> entries, Done<> done) override {
@@ -228,9 +229,9 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   // A change is answered when every node goes by it.
   template <typename T>
   Done<T> when_known(Done<T> done) {
-    return [this, done = std::move(done)](Result<T> result) {
-      if (!result || !membership_) return done(std::move(result));
-      membership_->when_known([done, result = std::move(result)] { done(result); });
+    return [this, since = membership_->known(), done = std::move(done)](Result<T> result) {
+      if (!result) return done(std::move(result));
+      membership_->when_known(since, [done, result = std::move(result)] { done(result); });
     };
   }
 

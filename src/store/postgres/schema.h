@@ -12,6 +12,9 @@
 // `stock`: how many jobs are stored and the largest task number ever used, as the sum and the maximum of its
 // rows.
 //
+// `instance_change` and `instance_unit`: which instances changed with which of the last versions of the
+// directory, so that nodes read these only.
+//
 // `phone_state`: how a phone is linked, told by the node that owns its shard.
 //
 // `open_task`: one a task with open jobs. `begun`: one a job that began, until its task has finished.

@@ -221,11 +221,34 @@ END $fn$;
 
 -- Likewise. One command after the other, so that the second sees a state that the first had to wait for.
 CREATE FUNCTION drover.remove_instance(s bigint) RETURNS bigint LANGUAGE plpgsql AS $fn$
+DECLARE
+  gone record;
 BEGIN
-  DELETE FROM drover.instance WHERE seq = s;
+  DELETE FROM drover.instance WHERE seq = s RETURNING project, id INTO gone;
   IF NOT FOUND THEN RETURN 2; END IF;
   DELETE FROM drover.phone_state WHERE instance = s;
+  INSERT INTO drover.instance_change VALUES(txid_current(), gone.project, gone.id);
   RETURN 0;
+END $fn$;
+
+-- The last command of a unit that changes what every node holds in memory. The row's lock lasts until its commit,
+-- so that versions follow each other as commits do.
+CREATE FUNCTION drover.count_change(of_identities boolean, of_instances boolean) RETURNS void
+  LANGUAGE plpgsql AS $fn$
+DECLARE
+  v bigint;
+  noted bigint;
+BEGIN
+  UPDATE drover.directory SET version = version + 1,
+    identities = CASE WHEN of_identities THEN version + 1 ELSE identities END,
+    instances = CASE WHEN of_instances THEN version + 1 ELSE instances END,
+    noted_from = CASE WHEN of_instances THEN greatest(noted_from, version - 10000) ELSE noted_from END
+    RETURNING version, noted_from INTO v, noted;
+  IF of_instances THEN
+    INSERT INTO drover.instance_unit VALUES(v, txid_current());
+    WITH old AS (DELETE FROM drover.instance_unit WHERE version <= noted RETURNING unit)
+      DELETE FROM drover.instance_change c USING old WHERE c.unit = old.unit;
+  END IF;
 END $fn$;
 )sql";
 

@@ -30,10 +30,13 @@ CREATE INDEX inbox_by_node ON drover.inbox(node, kind);
 CREATE TABLE drover.directory(
   only_row boolean PRIMARY KEY CHECK (only_row),
   version bigint NOT NULL,     -- counts changes of nodes, users and instances
+  identities bigint NOT NULL,  -- the version in which users and what belongs to them changed last
+  instances bigint NOT NULL,   -- likewise instances
+  noted_from bigint NOT NULL,  -- what changed of instances after this version is noted in instance_change
   map bigint NOT NULL,         -- counts changes of who owns which shard
   mark bytea)                  -- by which nodes see whether they have the same secrets
   WITH (fillfactor = 50);
-INSERT INTO drover.directory VALUES(true, 1, 1, NULL);
+INSERT INTO drover.directory VALUES(true, 1, 1, 1, 1, 1, NULL);
 -- Numbers of tasks by the sixteen.
 CREATE SEQUENCE drover.task_block;
 -- A row a write unit, because a row that each of them changed would have as many dead versions to be passed as
@@ -185,6 +188,16 @@ CREATE TABLE drover.instance(
   labels text NOT NULL,        -- KEY=VALUE, joined by newlines
   created_ms bigint NOT NULL,
   UNIQUE(project, id));
+-- Which instances a unit put or removed, by its transaction, and which version it led to. That comes to be known
+-- at the end of a unit, and rows that are there already are not written again for it.
+CREATE TABLE drover.instance_change(
+  unit bigint NOT NULL,
+  project bigint NOT NULL,
+  id text NOT NULL);
+CREATE INDEX instance_change_by_unit ON drover.instance_change(unit);
+CREATE TABLE drover.instance_unit(
+  version bigint PRIMARY KEY,
+  unit bigint NOT NULL);
 )sql";
 
 }  // namespace drover::store::postgres

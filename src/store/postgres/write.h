@@ -25,6 +25,9 @@ struct Group {
   TaskGroup tasks;  // goes into the unit when all writes are in it
 };
 
+// What of that which every node holds in memory.
+enum class Changes { kNothing, kIdentities, kInstances };
+
 // How a write comes to know what it has done.
 struct Answer {
   std::span<const Rows> rows;           // of its own commands, or of read_again()'s
@@ -63,8 +66,7 @@ class Write {
   }
   // Whether tasks are accepted with it.
   virtual bool accepts() const { return false; }
-  // Whether it changes what every node holds in memory.
-  virtual bool changes_directory() const { return false; }
+  virtual Changes changes() const { return Changes::kNothing; }
 
   // Calls who waits, once. `committed`: durable, or why not.
   virtual void finish(const Result<>& committed, const Answer& answer) = 0;

@@ -14,7 +14,7 @@ namespace {
 
 const Statement kFence{"fence", "SELECT drover.fence($1, $2)"};
 // After everything else, so that of two nodes that wait for each other's rows none has this one.
-const Statement kChanged{"changed", "UPDATE drover.directory SET version = version + 1"};
+const Statement kChanged{"changed", "SELECT drover.count_change($1, $2)"};
 const Statement kSettle{"settle", "SELECT drover.settle($1, $2)"};
 
 constexpr Millis kAskAgain{200};
@@ -179,10 +179,19 @@ void Writer::make_days(std::vector<std::int32_t> days, std::vector<std::int32_t>
 
 void Writer::run_group() {
   made_.tasks.add_to(made_.unit, map_);
-  if (std::ranges::any_of(group_, [](const auto& write) { return write->changes_directory(); }))
-    made_.unit.add(kChanged, {});
+  const bool identities = changes(Changes::kIdentities);
+  const bool instances = changes(Changes::kInstances);
+  if (identities || instances) {
+    Params params;
+    params.add_bool(identities).add_bool(instances);
+    made_.unit.add(kChanged, std::move(params));
+  }
   sent_at_ = std::chrono::steady_clock::now();
   connection_.run(std::exchange(made_.unit, {}), [this](Answers answers) { on_answer(std::move(answers)); });
+}
+
+bool Writer::changes(Changes what) const {
+  return std::ranges::any_of(group_, [what](const auto& write) { return write->changes() == what; });
 }
 
 void Writer::on_answer(Answers answers) {
@@ -265,7 +274,7 @@ bool Writer::may_try_again(const Error& error) {
   }
   // Two nodes that waited for each other's rows, or a name that another node has taken since: seen by now.
   const bool passes = state == "40P01" || state == "40001" ||
-                      (state == "23505" && group_.size() == 1 && group_.front()->changes_directory());
+                      (state == "23505" && group_.size() == 1 && !changes(Changes::kNothing));
   if (passes && ++sent_again_ <= kMostAgain) {
     made_.tasks.failed();
     send_group();
@@ -385,8 +394,8 @@ void Writer::finish_group(const Result<>& committed, const std::vector<Rows>& ro
     std::size_t answered = 0;
     for (const auto& place : places_) answered += place.second;
     metrics_.commit_rows.Observe(static_cast<double>(made_.tasks.rows() + answered));
-    const auto changes = [](const auto& write) { return write->changes_directory(); };
-    if (made_.tasks.concerns_others() || std::ranges::any_of(group_, changes)) events_.on_told_others();
+    if (made_.tasks.concerns_others() || changes(Changes::kIdentities) || changes(Changes::kInstances))
+      events_.on_told_others();
   }
   phase_ = Phase::kIdle;
   waits_since_.reset();

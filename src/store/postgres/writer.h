@@ -85,6 +85,7 @@ class Writer {
   void send_group();
   void make_days(std::vector<std::int32_t> days, std::vector<std::int32_t> audit_days);
   void run_group();
+  bool changes(Changes what) const;  // a write of the group does
   void on_answer(Answers answers);
   void read_more(std::span<const Rows> rows, std::size_t first);
   void read_on(std::size_t of, Unit next);

@@ -42,7 +42,7 @@ class NumberWrite : public Write {
   WriteSize size() const override { return {rows_, 0}; }
   void add_to(Group& group) override { add_(group.unit, group.epoch); }
   bool keeps_answer() const override { return true; }
-  bool changes_directory() const override { return true; }
+  Changes changes() const override { return Changes::kIdentities; }
   void finish(const Result<>& committed, const Answer& answer) override {
     if (!committed) return done_(tl::make_unexpected(committed.error()));
     std::int64_t number = answer.settled.value_or(0);
@@ -62,7 +62,13 @@ class DeleteOld final : public NumberWrite<std::uint64_t> {
  public:
   using NumberWrite::NumberWrite;
   bool alone() const override { return true; }
-  bool changes_directory() const override { return false; }
+  Changes changes() const override { return Changes::kNothing; }
+};
+
+class RemoveInstance final : public NumberWrite<void> {
+ public:
+  using NumberWrite::NumberWrite;
+  Changes changes() const override { return Changes::kInstances; }
 };
 
 class PutInstances final : public Write {
@@ -77,7 +83,7 @@ class PutInstances final : public Write {
   void read_again(Unit& unit) const override {
     if (allowed_) read_put_instances(unit, instances_);
   }
-  bool changes_directory() const override { return true; }
+  Changes changes() const override { return Changes::kInstances; }
   void finish(const Result<>& committed, const Answer& answer) override;
 
  private:

@@ -33,9 +33,10 @@ class ClusterNode {
       engine_ = make_engine(loop_.loop(), *fleet_, *store_, {}, registry_);
       fleet_->start(*std::move(instances));
     });
-    const auto on_directory = [this](store::DirectoryRows rows, std::function<void()> done) {
-      loop_.loop().post([this, all = std::move(rows.instances), done = std::move(done)] {
-        fleet_->sync(all);
+    const auto on_directory = [this](store::DirectoryChange change, std::function<void()> done) {
+      if (!change.instances) return done();
+      loop_.loop().post([this, changes = *std::move(change.instances), done = std::move(done)]() mutable {
+        fleet_->apply(std::move(changes));
         done();
       });
     };

@@ -85,12 +85,18 @@ class Member final : public ShardEvents {
   Cluster& cluster() { return *store_->cluster(); }
 
   Result<Cluster::Joined> join() {
-    return cluster().join(*this, [this](DirectoryRows rows, std::function<void()> done) {
+    return cluster().join(*this, [this](DirectoryChange change, std::function<void()> done) {
+      note(text_of(change));
       {
         const std::lock_guard lock(mutex_);
-        directory_ = std::move(rows);
+        if (change.identity) directory_.identity = *std::move(change.identity);
+        if (change.instances && change.instances->all) directory_.instances.clear();
+        if (change.instances) {
+          for (Instance& instance : change.instances->there)
+            directory_.instances[instance.id] = std::move(instance);
+          for (const InstanceName& name : change.instances->removed) directory_.instances.erase(name.id);
+        }
       }
-      note("directory");
       answer(Call::kDirectory, std::move(done));
     });
   }
@@ -153,7 +159,12 @@ class Member final : public ShardEvents {
     const std::lock_guard lock(mutex_);
     return std::ranges::count_if(adoptions_, [](const Adoption& each) { return each.gained.any(); });
   }
-  DirectoryRows directory() {
+  // What it was told. Of one project.
+  struct Directory {
+    IdentityRows identity;
+    std::map<std::string, Instance> instances;
+  };
+  Directory directory() {
     const std::lock_guard lock(mutex_);
     return directory_;
   }
@@ -204,6 +215,17 @@ class Member final : public ShardEvents {
     for (const std::int64_t task : tasks) note("finished " + std::to_string(task));
   }
 
+  static std::string text_of(const DirectoryChange& change) {
+    std::string text = "read";
+    if (change.identity) text += " identities";
+    if (change.instances && change.instances->all) text += " all instances";
+    if (change.instances && !change.instances->all) {
+      for (const Instance& instance : change.instances->there) text += " +" + instance.id;
+      for (const InstanceName& name : change.instances->removed) text += " -" + name.id;
+    }
+    return text;
+  }
+
   void answer(Call call, std::function<void()> done) {
     {
       const std::lock_guard lock(mutex_);
@@ -223,7 +245,7 @@ class Member final : public ShardEvents {
   std::vector<std::string> log_;
   std::vector<Adoption> adoptions_;
   ShardSet wanted_;
-  DirectoryRows directory_;
+  Directory directory_;
 
   std::unique_ptr<Store> store_;
 };
