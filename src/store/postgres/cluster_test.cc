@@ -24,29 +24,6 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-// A unit that adds rows to `table` stops at its commit until the test lets it go on.
-class HeldCommits {
- public:
-  HeldCommits(const std::string& conninfo, const std::string& table)
-      : connection_(PQconnectdb(conninfo.c_str()), PQfinish) {
-    run("CREATE FUNCTION drover.hold_commit() RETURNS trigger LANGUAGE plpgsql AS $fn$ BEGIN"
-        " PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $fn$");
-    run("CREATE CONSTRAINT TRIGGER hold_commit AFTER INSERT ON " + table +
-        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION drover.hold_commit()");
-    run("SELECT pg_advisory_lock(1)");
-  }
-  void release() { run("SELECT pg_advisory_unlock(1)"); }
-
- private:
-  void run(const std::string& text) {
-    const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection_.get(), text.c_str()),
-                                                               PQclear);
-    EXPECT_LE(PQresultStatus(result.get()), PGRES_TUPLES_OK) << PQerrorMessage(connection_.get());
-  }
-
-  std::unique_ptr<PGconn, decltype(&PQfinish)> connection_;
-};
-
 // A session of somebody's that keeps what it locks until it ends, or is ended by the server.
 class Session {
  public:
@@ -731,15 +708,18 @@ TEST_F(ClusterTest, WhoStoresNothingLosesItsShards) {
   const Session stuck(*server_, database_,
                       "SET application_name = 'drover writer " + epoch +
                           "'; SELECT 1 FROM drover.node WHERE epoch = " + epoch + " FOR UPDATE");
-  std::atomic<bool> fenced = false;
+  std::promise<void> answered;
   one_->store().write(accept(task_for(7, {"a"})), [&](const Result<>& stored, const WriteBatch&) {
-    fenced = !stored && stored.error().code == Errc::kFenced;
+    EXPECT_FALSE(stored);
+    answered.set_value();
   });
   ASSERT_TRUE(eventually([&] { return !one_->cluster().trusted(); }));
   EXPECT_TRUE(two_->cluster().trusted());
   one_->vanish();
   ASSERT_TRUE(eventually([&] { return two_->shards().all(); }));
-  EXPECT_TRUE(eventually([&] { return fenced && one_->times("fenced") == 1; }));
+  answered.get_future().wait();
+  EXPECT_EQ(write(one_->store(), accept(task_for(8, {"a"}))).error().code, Errc::kFenced);
+  EXPECT_TRUE(eventually([&] { return one_->times("fenced") == 1; }));
   EXPECT_EQ(two_->times("fenced"), 0);
 }
 

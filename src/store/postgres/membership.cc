@@ -429,8 +429,13 @@ void Membership::look_at_alone() {
 void Membership::look_at_directory() {
   const std::int64_t version = news_.directory;
   const std::int64_t known = known_;
-  if (reading_ || (version == known && !read_since_)) return;
-  if (news_.map.alone && alone() && !read_since_ && trusts_from_ == 0) {
+  if (trusts_from_ != 0) catching_up_ = true;
+  if (reading_) return;
+  if (version == known && !read_since_) {
+    catching_up_ = false;
+    return;
+  }
+  if (news_.map.alone && alone() && !read_since_ && !catching_up_) {
     known_ = version;  // nobody else has changed anything
     return;
   }

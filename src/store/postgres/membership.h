@@ -164,6 +164,7 @@ class Membership {
   std::atomic<std::int64_t> known_;  // the version of the directory that counts here
   std::int64_t told_seen_ = 0;       // that the others know of
   bool reading_ = false;
+  bool catching_up_ = false;  // others may have changed something while the lease was not trusted
   // What has changed since this version is to be read, also where it counts already; 0: all.
   std::optional<std::int64_t> read_since_;
   std::atomic<bool> alone_{false};

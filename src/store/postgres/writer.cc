@@ -18,6 +18,8 @@ const Statement kChanged{"changed", "SELECT drover.count_change($1, $2)"};
 const Statement kSettle{"settle", "SELECT drover.settle($1, $2)"};
 
 constexpr Millis kAskAgain{200};
+// A failure after which nothing was to be stored for so long says nothing any more.
+constexpr Millis kForgotten{5'000};
 constexpr int kMostRenewals = 20;  // of the map, for one unit
 constexpr int kMostAgain = 3;
 constexpr int kMostReads = 10;
@@ -125,8 +127,8 @@ bool Writer::take_group() {
 }
 
 void Writer::send_group() {
-  phase_ = Phase::kRunning;
   waits();
+  phase_ = Phase::kRunning;
   made_ = Group(&days_);
   made_.epoch = epoch_;
   places_.clear();
@@ -209,7 +211,6 @@ void Writer::on_answer(Answers answers) {
     if (connection_.up()) loop_.schedule(settle_timer_, kAskAgain);
     return;
   }
-  heard();
   const std::string state = sqlstate(error);
   if (state == kFencedState || state == kTakenState) {
     fence();
@@ -398,7 +399,9 @@ void Writer::finish_group(const Result<>& committed, const std::vector<Rows>& ro
       events_.on_told_others();
   }
   phase_ = Phase::kIdle;
-  waits_since_.reset();
+  // One that was refused for what may pass is sent again, to wait as long.
+  if (!failing_) waits_since_.reset();
+  failed_at_ = loop_.clock().steady();
   unread_.reset();
   const auto group = std::exchange(group_, {});
   const auto places = std::exchange(places_, {});
@@ -437,7 +440,7 @@ void Writer::report(const Result<>& committed) {
 
 void Writer::came_up() {
   spdlog::warn("store: connected to the database again");
-  if (phase_ == Phase::kIdle) waits_since_.reset();
+  if (phase_ == Phase::kIdle && !failing_) waits_since_.reset();
   settle();
   read_anew();
   pump();
@@ -450,12 +453,17 @@ void Writer::went_down(const Error& why) {
 }
 
 Millis Writer::unanswered() const {
-  if (!waits_since_) return Millis(0);
+  if (!waits_since_ || is_past()) return Millis(0);
   return std::chrono::duration_cast<Millis>(loop_.clock().steady() - *waits_since_);
 }
 
+// Nobody has wanted to store anything since that failed.
+bool Writer::is_past() const {
+  return phase_ == Phase::kIdle && connection_.up() && loop_.clock().steady() - failed_at_ >= kForgotten;
+}
+
 void Writer::waits() {
-  if (!waits_since_) waits_since_ = loop_.clock().steady();
+  if (!waits_since_ || is_past()) waits_since_ = loop_.clock().steady();
 }
 
 void Writer::heard() {

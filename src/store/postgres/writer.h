@@ -59,7 +59,7 @@ class Writer {
   // connection is down new ones fail with kUnavailable at once, though the fate of older ones is not known.
   void submit(std::unique_ptr<Write> write);
 
-  // How long ago the unit that is under way was sent, or last heard of, or the connection was lost.
+  // For how long nothing of what is to be stored has been, or the connection is lost; 0: all is well.
   Millis unanswered() const;
 
   void came_up();
@@ -102,6 +102,7 @@ class Writer {
   void finish_failed(const Error& error);
   void fail_waiting(const Error& error);
   void report(const Result<>& committed);
+  bool is_past() const;
   void waits();
   void heard();
   void check_drained();
@@ -139,6 +140,7 @@ class Writer {
   bool failing_ = false;  // the last unit failed for what may pass
   SteadyTime sent_at_;
   std::optional<SteadyTime> waits_since_;
+  SteadyTime failed_at_{};  // or was stored: the last unit
   Timer settle_timer_;
   Timer drain_timer_;
 };
