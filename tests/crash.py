@@ -56,6 +56,8 @@ class Rounds:
     """`binary` and `settings` are the server's (harness.Server). After each `settle_every` rounds nothing disturbs for
     a while: then all jobs have to end within `patience` seconds, and are compared with the journal."""
 
+    HISTORY = History
+
     def __init__(self, folder, seed, binary=DROVER, settings=None, patience=PATIENCE, settle_every=10):
         self.folder = folder
         self.seed = seed
@@ -74,7 +76,7 @@ class Rounds:
     def prepare(self, binary, settings):
         self.simulator = Simulator(self.folder, PHONES)
         self.server = Server(self.folder, "--http-access-log", "false", binary=binary, settings=settings)
-        self.history = History(self.simulator.journal_path)
+        self.history = self.HISTORY(self.simulator.journal_path)
         self.phones = [instance(phone) for phone in range(PHONES)]
         self.server.adopt(self.simulator)
         self.server.cli("instances", "add", NOWHERE, "adb://127.9.9.9:9")

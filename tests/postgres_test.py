@@ -9,6 +9,7 @@ import time
 import unittest
 
 from crash import Rounds, survive
+from crash_checks import History
 from harness import (PATIENCE, PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, instance, temp_folder,
                      until)
 from postgres import Postgres, Replica
@@ -332,7 +333,28 @@ class Failover(OnPostgres):
             self.assertLessEqual(begun[mark], 1 if "may have been carried out" in answer.json["error_msg"] else 0, mark)
 
 
-class WithDatabase(Rounds):
+class OnPostgresHistory(History):
+    """A planned stop hands over what has not left for a phone. From then on it is shown as the store has it, for a moment
+    still as running, and begins later."""
+
+    def __init__(self, journal_path):
+        super().__init__(journal_path)
+        self.stopped = set()  # runs
+
+    def check_result(self, task, job, running):
+        super().check_result(task, job, None if running in self.stopped else running)
+
+
+class OnPostgresRounds(Rounds):
+    HISTORY = OnPostgresHistory
+
+    def kill(self, why):
+        if "SIGTERM" in why:
+            self.history.stopped.add(len(self.history.runs.ends))
+        super().kill(why)
+
+
+class WithDatabase(OnPostgresRounds):
     """The database is killed before the server is, in half of the rounds, and comes back before or after it."""
 
     def __init__(self, postgres, *arguments, **options):
@@ -360,7 +382,7 @@ class WithDatabase(Rounds):
 
 class Crash(OnPostgres):
     def test_no_kill_breaks_a_promise(self):
-        self.survives(ROUNDS, lambda *arguments, **options: Rounds(*arguments, **options))
+        self.survives(ROUNDS, OnPostgresRounds)
 
     def test_no_kill_of_the_database_does(self):
         self.survives(ROUNDS // 2, lambda *arguments, **options: WithDatabase(self.postgres, *arguments, **options))

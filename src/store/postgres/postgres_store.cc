@@ -581,6 +581,7 @@ void PostgresStore::end_on_loop(std::promise<void>& ended) {
     thread_.loop().post([this, &ended] {
       if (!end_timer_) return;
       end_timer_.reset();
+      if (membership_) membership_->stop();
       for (const auto* link : {&reader_, &write_link_, &lease_link_})
         if (*link) (*link)->connection().stop();
       writer_.reset();

@@ -47,6 +47,8 @@ class Write {
 
   // Whether it is a unit of its own.
   virtual bool alone() const { return false; }
+  // Whether the database may work on it for long without a word.
+  virtual bool may_take_long() const { return false; }
   // Whether its (only) command keeps its answer by drover.answer().
   virtual bool keeps_answer() const { return false; }
   // Commands whose rows are the answer, for when it was committed and the answer got lost.

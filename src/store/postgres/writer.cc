@@ -453,13 +453,19 @@ void Writer::went_down(const Error& why) {
 }
 
 Millis Writer::unanswered() const {
-  if (!waits_since_ || is_past()) return Millis(0);
+  if (!waits_since_ || is_past() || works_on()) return Millis(0);
   return std::chrono::duration_cast<Millis>(loop_.clock().steady() - *waits_since_);
 }
 
 // Nobody has wanted to store anything since that failed.
 bool Writer::is_past() const {
   return phase_ == Phase::kIdle && connection_.up() && loop_.clock().steady() - failed_at_ >= kForgotten;
+}
+
+// What takes its time is no trouble as long as the connection is there, which ends when nothing is heard.
+bool Writer::works_on() const {
+  const bool long_one = phase_ == Phase::kRunning && !group_.empty() && group_.front()->may_take_long();
+  return connection_.up() && (phase_ == Phase::kReading || long_one);
 }
 
 void Writer::waits() {

@@ -103,6 +103,7 @@ class Writer {
   void fail_waiting(const Error& error);
   void report(const Result<>& committed);
   bool is_past() const;
+  bool works_on() const;
   void waits();
   void heard();
   void check_drained();
