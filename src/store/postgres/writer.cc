@@ -401,7 +401,7 @@ void Writer::finish_group(const Result<>& committed, const std::vector<Rows>& ro
   phase_ = Phase::kIdle;
   // One that was refused for what may pass is sent again, to wait as long.
   if (!failing_) waits_since_.reset();
-  failed_at_ = loop_.clock().steady();
+  ended_at_ = loop_.clock().steady();
   unread_.reset();
   const auto group = std::exchange(group_, {});
   const auto places = std::exchange(places_, {});
@@ -459,7 +459,7 @@ Millis Writer::unanswered() const {
 
 // Nobody has wanted to store anything since that failed.
 bool Writer::is_past() const {
-  return phase_ == Phase::kIdle && connection_.up() && loop_.clock().steady() - failed_at_ >= kForgotten;
+  return phase_ == Phase::kIdle && connection_.up() && loop_.clock().steady() - ended_at_ >= kForgotten;
 }
 
 // What takes its time is no trouble as long as the connection is there, which ends when nothing is heard.

@@ -141,7 +141,7 @@ class Writer {
   bool failing_ = false;  // the last unit failed for what may pass
   SteadyTime sent_at_;
   std::optional<SteadyTime> waits_since_;
-  SteadyTime failed_at_{};  // or was stored: the last unit
+  SteadyTime ended_at_{};  // of the last unit, stored or not
   Timer settle_timer_;
   Timer drain_timer_;
 };
