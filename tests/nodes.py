@@ -22,7 +22,7 @@ from harness import (DROVER, PATIENCE, PATIENCE_FACTOR, Client, LocalClient, Ser
                      until)
 from hosts import Network
 from nodes_checks import Breakage, NodesHistory
-from postgres import Postgres
+from postgres import Postgres, Replica
 
 NODES = int(os.environ.get("DROVER_NODES", "3"))
 PHONES = 24
@@ -34,8 +34,10 @@ TAKEN_OVER_S = 10 * PATIENCE_FACTOR  # a dead node's phones answer again
 class Cluster:
     """Everything, running and with all phones linked, until closed."""
 
-    def __init__(self, folder, nodes=NODES, phones=PHONES, binary=DROVER, settings=None):
+    def __init__(self, folder, nodes=NODES, phones=PHONES, binary=DROVER, settings=None, replica=False):
+        """With `replica`, self.replica is a synchronous one of self.postgres."""
         self.folder = folder
+        self.replica = None
         self.phones = [instance(phone) for phone in range(phones)]
         self.nodes = []
         self.network = Network()
@@ -45,7 +47,11 @@ class Cluster:
             self.phones_host = self.network.add("phones", phones=True)
             self.postgres = self.keep(Postgres(host=self.database_host))
             self.simulator = self.keep(Simulator(folder, phones, host=self.phones_host))
-            settings = dict(settings or {}, DROVER_STORE=self.postgres.make_database("drover"))
+            store = self.postgres.make_database("drover")
+            if replica:
+                self.replica = self.keep(Replica(self.postgres, host=self.network.add("replica")))
+                store = self.replica.url("drover").replace("@", "@%s:%d," % (self.postgres.address, self.postgres.port))
+            settings = dict(settings or {}, DROVER_STORE=store)
             for number in range(nodes):
                 self.nodes.append(self.node(number + 1, binary, settings))
             self.nodes[0].cli("instances", "import", self.simulator.list_path)
@@ -157,6 +163,11 @@ class Cluster:
         if bad:
             raise AssertionError("phones have not answered: %r" % bad[:3])
         return time.monotonic() - begin
+
+    def fail_over(self):
+        """The replica is the database from now on, and the dead one does not come back."""
+        self.replica.promote()
+        self.postgres, self.replica = self.replica, None
 
     # Mending it.
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 import unittest
 
-from harness import PATIENCE, PATIENCE_FACTOR, Client, instance, until
+from harness import PATIENCE, PATIENCE_FACTOR, Client, instance, temp_folder, until
 from hosts import not_allowed
 from nodes import LEASE_S, NODES, SHARDS, TAKEN_OVER_S, Background, Cluster, NodesRounds
 
@@ -377,6 +377,42 @@ class Breaks(OnNodes):
         self.rounds.during(kill)  # which also sees to it that every node still runs
         self.nothing_broken()
         self.assertEqual(self.begun("echo outlives; sleep 3"), self.once())
+
+
+class Failover(unittest.TestCase):
+    """The database dies for good, and its synchronous replica is promoted: at once, or when all leases have ended."""
+
+    def test_a_replica_takes_over_at_once(self):
+        self.fail_over(0.5)
+
+    def test_a_replica_takes_over_late(self):
+        self.fail_over(LEASE_S + 2)
+
+    def fail_over(self, pause):
+        cluster = Cluster(temp_folder(self), replica=True)
+        self.addCleanup(cluster.close)
+        rounds = NodesRounds(cluster, SEED)
+        self.addCleanup(rounds.close)
+
+        def fail():
+            with cluster.client(cluster.nodes[0]) as client:
+                running = client.run("echo outlives; sleep %d" % (pause + 3), cluster.phones)
+            until(lambda: len([begun for begun in cluster.simulator.begun() if "outlives" in begun[2]]) ==
+                  len(cluster.phones), "it runs everywhere")
+            cluster.postgres.kill()
+            time.sleep(pause)
+            cluster.fail_over()
+            begin = time.monotonic()
+            for node in cluster.nodes:
+                cluster.answer(node)
+            print("all nodes and phones answer %.1f s after the promotion" % (time.monotonic() - begin), flush=True)
+            with cluster.client(cluster.nodes[-1]) as client:
+                self.assertEqual({(job["state"], job["shown"]) for job in client.wait_task(running)},
+                                 {("succeeded", "outlives\n")})
+        rounds.during(fail)  # which also sees to it that every node still runs
+        self.assertEqual(rounds.history.violations[:5], [])
+        self.assertEqual(sum(rounds.history.interrupted.values()), 0)
+        self.assertGreater(len(rounds.history.tasks), 20)
 
 
 class Random(OnNodes):

@@ -45,7 +45,7 @@ class Postgres:
             if host:
                 self.port = 5432
                 with open(os.path.join(self.data, "pg_hba.conf"), "a", encoding="utf-8") as hba:
-                    hba.write("host all all samenet trust\n")
+                    hba.write("host all all samenet trust\nhost replication all samenet trust\n")
             else:
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", 0))
@@ -60,7 +60,7 @@ class Postgres:
 
     def run(self, program, *arguments, stdin=None):
         done = subprocess.run([os.path.join(programs(), program), *arguments], capture_output=True, text=True,
-                              input=stdin, cwd=self.folder, **self.as_user())
+                              input=stdin, cwd=self.folder, env=dict(os.environ, HOME=self.folder), **self.as_user())
         if done.returncode != 0:
             raise AssertionError("%s ended with %d: %s" % (program, done.returncode, done.stderr[-2000:]))
         return done.stdout
@@ -151,9 +151,9 @@ class Postgres:
 class Replica(Postgres):
     """Streams from `primary`, which from then on acknowledges no commit that is not on the replica's disk."""
 
-    def __init__(self, primary, *settings):
+    def __init__(self, primary, *settings, host=None):
         self.primary = primary
-        super().__init__(*settings)
+        super().__init__(*settings, host=host)
         try:
             # After the copy was made: the replica itself is to wait for nobody once it is promoted.
             primary.set("synchronous_standby_names", "*")

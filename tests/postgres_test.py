@@ -4,10 +4,12 @@ and nothing is lost or begun twice."""
 
 import collections
 import os
+import shutil
 import threading
 import time
 import unittest
 
+from certificates import Pair
 from crash import Rounds, survive
 from crash_checks import History
 from harness import (PATIENCE, PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, instance, temp_folder,
@@ -240,6 +242,45 @@ class Loader(threading.Thread):
             self.broken = error
         finally:
             self.client.close()
+
+
+class Encrypted(OnPostgres):
+    """A database that talks to nobody but by TLS."""
+
+    def database(self):
+        self.authority = Pair(temp_folder(self), "authority", ca=True)
+        pair = Pair(temp_folder(self), "database", self.authority)
+        for name, path in (("ssl_cert_file", pair.certificate), ("ssl_key_file", pair.key)):
+            to = shutil.copy(path, self.postgres.folder)
+            os.chmod(to, 0o600)
+            if self.postgres.user:
+                os.chown(to, self.postgres.user.pw_uid, self.postgres.user.pw_gid)
+            self.postgres.set(name, to)
+        self.postgres.set("ssl", "on")
+        url = super().database()
+        with open(os.path.join(self.postgres.data, "pg_hba.conf"), "w", encoding="utf-8") as hba:
+            hba.write("hostssl all all 127.0.0.1/32 trust\n")
+        self.postgres.sql("SELECT pg_reload_conf()")
+        return url + "?sslmode=verify-full&sslrootcert=" + self.authority.certificate
+
+    def test_every_connection_is_and_its_certificate_is_checked(self):
+        _, server = self.start(1)
+        with Client(server, server.token()) as client:
+            job, = client.wait_task(client.run("echo sealed", [instance(0)]))
+        self.assertEqual(job["shown"], "sealed\n")
+        used = self.postgres.sql("SELECT application_name, ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+                                 " WHERE application_name LIKE 'drover%' ORDER BY 1").split("\n")
+        used = [line for line in used if line]
+        self.assertEqual(len(used), 3, used)
+        self.assertEqual([line.rpartition("|")[2] for line in used], ["t"] * 3)
+        url = server.settings["DROVER_STORE"]
+        self.assertEqual(server.stop(), 0)
+        stranger = Pair(temp_folder(self), "stranger", ca=True)
+        for other, why in ((url.replace(self.authority.certificate, stranger.certificate), "certificate verify failed"),
+                           (url.partition("?")[0] + "?sslmode=disable", "no encryption")):
+            refused = cli("serve", "--data-dir", temp_folder(self), "--http-port", "0", "--store", other,
+                          environment=environment(), expect=2)
+            self.assertIn(why, refused.stderr)
 
 
 class Failover(OnPostgres):
