@@ -312,7 +312,8 @@ void Link::release() {
   timer_.cancel();
   // All names are looked up by one thread, in turn: one that nobody waits for any more is left out.
   resolver_.reset();
-  if (socket_.is_open()) end_politely(socket_.native_handle());
+  // Somebody in between may have taken in an OPEN for a phone that does not hear of it.
+  if (socket_.is_open() && session_.all_acknowledged()) end_politely(socket_.native_handle());
   ErrorCode ignored;
   socket_.close(ignored);
 }

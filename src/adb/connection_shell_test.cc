@@ -145,6 +145,25 @@ TEST_F(ConnectionShellTest, UnacknowledgedOpen) {
   EXPECT_EQ(closed->code, Errc::kTimeout);
 }
 
+TEST_F(ConnectionShellTest, WhatWasNotAcknowledgedIsDroppedOnItsWay) {
+  int end = -1;
+  {
+    ScriptedDevice device([&](DeviceSocket& phone) {
+      phone.go_online();
+      phone.expect(kOpen);
+      end = phone.end_of_connection();
+    });
+    ConnectionOptions with = options(device.port());
+    with.open_timeout = Millis(40);
+    begin(std::move(with));
+    run_until([&] { return banner.has_value(); });
+    Notes notes;
+    const auto job = shell(notes);
+    ASSERT_TRUE(wait_closed());
+  }
+  EXPECT_EQ(end, ECONNRESET);
+}
+
 TEST_F(ConnectionShellTest, LateOkayOfAShellThatIsGone) {
   ScriptedDevice device([](DeviceSocket& phone) {
     phone.go_online();

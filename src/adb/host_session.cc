@@ -86,6 +86,10 @@ SteadyTime HostSession::next_deadline() const {
   return next;
 }
 
+bool HostSession::all_acknowledged() const {
+  return std::ranges::all_of(streams_, [](const Stream* stream) { return stream->acknowledged(); });
+}
+
 void HostSession::end(const std::error_code& why) {
   if (ended_) return;
   online_ = false;

@@ -82,6 +82,8 @@ class HostSession {
   // What waits to be sent, and how much of its beginning has been.
   std::string_view output() const { return output_; }
   void sent(std::size_t size);
+  // Whether the phone has acknowledged all streams that are open.
+  bool all_acknowledged() const;
 
   // Handles deadlines that have come. Fails with kTimeout if one was for an OPEN: call end().
   Result<> expire(SteadyTime now);
