@@ -68,6 +68,14 @@ class ClusterTest : public testing::Test {
     sql("SELECT drover.bury(epoch) FROM drover.node WHERE name = '" + name + "'");
   }
 
+  std::string epoch_of(const std::string& name) {
+    return sql("SELECT epoch FROM drover.node WHERE name = '" + name + "'");
+  }
+  // As what keeps a node from renewing it.
+  std::string lock_lease(const std::string& name) {
+    return "SELECT 1 FROM drover.lease WHERE epoch = " + epoch_of(name) + " FOR UPDATE";
+  }
+
   // Until `done` holds, or for half a minute.
   template <typename Done>
   static bool eventually(Done done) {
@@ -704,7 +712,7 @@ TEST_F(ClusterTest, WhoComesBackFromAnOutageBuriesNobody) {
 // Its pulse gets answers, but a server process of its own that nobody has noticed keeps its writes waiting.
 TEST_F(ClusterTest, WhoStoresNothingLosesItsShards) {
   join_two();
-  const std::string epoch = sql("SELECT epoch FROM drover.node WHERE name = 'one'");
+  const std::string epoch = epoch_of("one");
   const Session stuck(*server_, database_,
                       "SET application_name = 'drover writer " + epoch +
                           "'; SELECT 1 FROM drover.node WHERE epoch = " + epoch + " FOR UPDATE");
@@ -758,6 +766,63 @@ TEST_F(ClusterTest, WhoWasAwayGoesByWhatHasChangedBeforeItIsTrusted) {
   EXPECT_FALSE(one_->cluster().trusted());
   one_->release(Call::kDirectory);
   EXPECT_TRUE(eventually([&] { return one_->cluster().trusted(); }));
+}
+
+// Until others see that its lease is renewed they change things without waiting for it.
+TEST_F(ClusterTest, WhoIsBackGoesByWhatChangedUntilOthersSawIt) {
+  join_two();
+  std::optional<Session> away_one(std::in_place, *server_, database_, lock_lease("one"));
+  {
+    const Session away_two(*server_, database_, lock_lease("two"));
+    ASSERT_TRUE(eventually([&] { return !one_->cluster().trusted() && !two_->cluster().trusted(); }));
+    std::this_thread::sleep_for(Millis(1'500));  // and their leases are over
+  }
+  ASSERT_TRUE(eventually([&] { return two_->cluster().trusted(); }));
+  one_->hold(Call::kDirectory);
+  HeldCommits held(server_->conninfo(database_), "drover.lease", "NEW.epoch = " + epoch_of("one"));
+  away_one.reset();
+  ASSERT_TRUE(eventually([&] { return waits("1"); }));
+  ASSERT_TRUE(put_instances(two_->store(), {{.project = 1, .id = "a", .address = "adb://a:1"}}));
+  held.release();
+  ASSERT_TRUE(eventually([&] { return one_->owes(Call::kDirectory) == 1 || one_->cluster().trusted(); }));
+  std::this_thread::sleep_for(Millis(500));
+  EXPECT_FALSE(one_->cluster().trusted());
+  one_->release(Call::kDirectory);
+  EXPECT_TRUE(eventually([&] { return one_->cluster().trusted(); }));
+}
+
+TEST_F(ClusterTest, WhoCannotReadWhatHasChangedLosesItsShards) {
+  join_two();
+  {
+    const Session away(*server_, database_, "SELECT 1 FROM drover.lease FOR UPDATE");
+    ASSERT_TRUE(eventually([&] { return !one_->cluster().trusted() && !two_->cluster().trusted(); }));
+    one_->hold(Call::kDirectory);
+    sql("SELECT drover.count_change(true, false)");
+  }
+  ASSERT_TRUE(eventually([&] { return two_->cluster().trusted(); }));
+  one_->vanish();
+  EXPECT_TRUE(eventually([&] { return two_->shards().all(); }));
+  EXPECT_TRUE(eventually([&] { return one_->times("fenced") == 1; }));
+  EXPECT_EQ(two_->times("fenced"), 0);
+  one_->release(Call::kDirectory);
+}
+
+// It does not renew its lease meanwhile, so it cannot bury who is in its way.
+TEST_F(ClusterTest, WhoWaitsForADeadNodesLocksCutsItOff) {
+  join_two();
+  const auto begun = std::chrono::steady_clock::now();
+  const Session stuck(*server_, database_,
+                      "SET application_name = 'drover writer " + epoch_of("one") +
+                          "'; SELECT 1 FROM drover.directory FOR UPDATE");
+  std::promise<Result<>> stored;
+  two_->store().put_instances({{.project = 1, .id = "a", .address = "adb://a:1"}}, [&](const auto& result) {
+    stored.set_value(result ? Result<>() : tl::make_unexpected(result.error()));
+  });
+  std::this_thread::sleep_for(Millis(1'500));
+  const Session away(*server_, database_, lock_lease("one"));
+  const Result<> result = stored.get_future().get();
+  EXPECT_TRUE(result) << result.error().message;
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, Millis(9'500)) << "it did not wait for the lock's end";
 }
 
 TEST_F(ClusterTest, ACancellationThatNotAllHaveAnsweredIsNotWaitedForWithoutEnd) {

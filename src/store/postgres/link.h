@@ -15,7 +15,7 @@ inline constexpr char kChannel[] = "drover";
 // What waits for another's lock in front of a renewal may cost the lease. So a lease's connection does not
 // wait long, but for what comes before there is anything to lose.
 inline constexpr char kHurriedly[] = "SET lock_timeout = '1s'";
-inline constexpr char kPatiently[] = "SET LOCAL lock_timeout = '10s'";
+inline constexpr char kPatiently[] = "SET LOCAL lock_timeout = '3s'";
 
 // Belongs to its loop, like the connection.
 class Link final : public ConnectionEvents {

@@ -29,6 +29,7 @@ constexpr Millis kGap = kLeaseTime / 2;
 constexpr std::size_t kCancelsKept = 4'096;
 
 const Statement kBury{"bury", "SELECT drover.bury_expired($1)"};
+const Statement kCutOff{"cut_off", "SELECT drover.cut_off($1)"};
 const Statement kLeave{"leave", "SELECT drover.bury($1)"};
 const Statement kJoin{"join_nodes", "SELECT drover.join_nodes($1)"};
 const Statement kNotify{"notify", "SELECT pg_notify('drover', $1::int8::text)"};
@@ -146,29 +147,33 @@ void Membership::pulse() {
   const bool applied = news_.map.alone || !alone();
   questions.seen = joined_ && applied ? known() : 0;
   questions.leaving = leaving_;
-  questions.renew = options_.unanswered() < kLeaseTime;
+  questions.renew = may_renew();
   questions.watched.assign(watched_.begin(), watched_.end());
   for (const auto& [task, each] : cancelling_) questions.cancelling.push_back(task);
   for (Waiting& each : waiting_) each.asked = true;
-  lease_.run(postgres::pulse(questions), [this, sent_at = pulsed_at_, seen = questions.seen,
-                                          renew = questions.renew](const Result<std::vector<Rows>>& rows) {
-    under_way_ = false;
-    if (over_) return;
-    if (!renew) renewed_ = false;
-    if (rows) {
-      on_news(news_of(*rows), sent_at, renew);
-      // Somebody may wait for that.
-      if (std::exchange(told_seen_, seen) != seen) tell_others();
-    } else {
-      renewed_ = false;
-      for (Waiting& each : waiting_) each.asked = each.version != 0;
-    }
-    for (const auto& then : std::exchange(map_renewed_, {})) then();
-    if (over_) return;
-    look_at_waiting();
-    look_at_cancelling();
-    if (again_) pulse();
-  });
+  lease_.run(postgres::pulse(questions),
+             [this, sent_at = pulsed_at_, seen = questions.seen, renew = questions.renew,
+              known = known()](const Result<std::vector<Rows>>& rows) {
+               under_way_ = false;
+               if (over_) return;
+               if (!renew) renewed_ = false;
+               if (rows) {
+                 asked_at_ = known;
+                 on_news(news_of(*rows), sent_at, renew);
+                 // Somebody may wait for that.
+                 if (std::exchange(told_seen_, seen) != seen) tell_others();
+               } else {
+                 renewed_ = false;
+                 back_at_.reset();
+                 trusts_from_ = 0;
+                 for (Waiting& each : waiting_) each.asked = each.version != 0;
+               }
+               for (const auto& then : std::exchange(map_renewed_, {})) then();
+               if (over_) return;
+               look_at_waiting();
+               look_at_cancelling();
+               if (again_) pulse();
+             });
 }
 
 void Membership::on_news(News news, SteadyTime sent_at, bool renewed) {
@@ -184,7 +189,11 @@ void Membership::on_news(News news, SteadyTime sent_at, bool renewed) {
   map_.alone = !joined_ || (map_.alone && alone());
   for (Waiting& each : waiting_)
     if (each.asked && each.version == 0) each.version = news_.directory;
-  bury(news_.others);
+  if (renewed) {
+    bury(news_.others);
+  } else {
+    unblock(news_.others);
+  }
   if (events_ == nullptr) return;
   // What was asked before shards came or went may be older than that; it is being asked anew.
   if (sent_at >= shards_changed_at_) look_at_shards();
@@ -216,15 +225,49 @@ void Membership::count_renewal(SteadyTime sent_at) {
 // have joined: that has to count here first.
 void Membership::trust(SteadyTime sent_at) {
   if (joined_ && !trusted()) {
+    // Until others see the renewal they change things without waiting for this node: what counts is what is
+    // asked after its answer.
+    if (!back_at_) {
+      back_at_ = loop_.clock().steady();
+      again_ = true;
+      return;
+    }
+    if (trusts_from_ == 0 && sent_at < *back_at_) return;
     if (trusts_from_ == 0) trusts_from_ = news_.directory;
-    if (known_ < trusts_from_ || (alone() && !news_.map.alone)) return;
+    if (!goes_by_all()) return;
   }
+  back_at_.reset();
   trusts_from_ = 0;
   trusted_until_.store(ticks(sent_at + kLeaseTime - kLeaseMargin), std::memory_order_release);
 }
 
+bool Membership::goes_by_all() const {
+  return trusts_from_ != 0 && known_ >= trusts_from_ && known_ <= news_.directory &&
+         (!alone() || news_.map.alone);
+}
+
+// Not what can store nothing, or cannot read what it would have to go by: others are to have its shards.
+bool Membership::may_renew() const {
+  if (options_.unanswered() >= kLeaseTime) return false;
+  return !back_at_ || goes_by_all() || loop_.clock().steady() - *back_at_ < kLeaseTime;
+}
+
+// What a node whose lease has ended was about to store may be what this one's writes wait for. Who renews its
+// lease buries it.
+void Membership::unblock(const std::vector<OtherNode>& others) {
+  const SteadyTime now = loop_.clock().steady();
+  if (now - unblocked_at_ < kLeaseTime) return;
+  for (const OtherNode& other : others) {
+    if (other.left_ms > 0) continue;
+    unblocked_at_ = now;
+    Unit unit;
+    unit.add(kCutOff, of_number(other.epoch));
+    lease_.run(std::move(unit), [](const Result<std::vector<Rows>>&) {});
+  }
+}
+
 void Membership::bury(const std::vector<OtherNode>& others) {
-  if (burying_ || !renewed_ || loop_.clock().steady() - renewed_since_ < kLeaseTime) return;
+  if (burying_ || loop_.clock().steady() - renewed_since_ < kLeaseTime) return;
   const auto dead = std::ranges::find_if(others, [](const OtherNode& other) { return other.left_ms <= 0; });
   if (dead == others.end()) return;
   burying_ = true;
@@ -429,7 +472,7 @@ void Membership::look_at_alone() {
 void Membership::look_at_directory() {
   const std::int64_t version = news_.directory;
   const std::int64_t known = known_;
-  if (trusts_from_ != 0) catching_up_ = true;
+  if (back_at_) catching_up_ = true;
   if (reading_) return;
   if (version == known && !read_since_) {
     catching_up_ = false;
@@ -440,8 +483,13 @@ void Membership::look_at_directory() {
     return;
   }
   DirectoryQuestion question{.since = std::min(known, read_since_.value_or(known)), .as_of = version};
-  // The database was put back to what it had been.
-  if (version < known) question.since = 0;
+  // The database was put back to what it had been; or these news are older than what was read meanwhile.
+  if (version < asked_at_) {
+    question.since = 0;
+  } else if (version < known) {
+    again_ = true;
+    return;
+  }
   question.identities = question.since == 0 || news_.identities > question.since;
   question.instances = question.since == 0 || news_.instances > question.since;
   read_since_.reset();

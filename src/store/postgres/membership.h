@@ -100,7 +100,10 @@ class Membership {
   void on_news(News news, SteadyTime sent_at, bool renewed);
   void count_renewal(SteadyTime sent_at);
   void trust(SteadyTime sent_at);
+  bool goes_by_all() const;
+  bool may_renew() const;
   void bury(const std::vector<OtherNode>& others);
+  void unblock(const std::vector<OtherNode>& others);
   void look_at_shards();
   void take_shards(std::size_t most);
   void on_adopted(Result<Adoption> adoption, bool whole);
@@ -136,7 +139,10 @@ class Membership {
   bool again_ = false;
   SteadyTime pulsed_at_{};
   std::atomic<std::int64_t> trusted_until_;  // steady, ns
-  std::int64_t trusts_from_ = 0;             // version of the directory, while the lease is not trusted
+  // While it is not trusted: when the first renewal was answered, and the version of the directory since
+  // then.
+  std::optional<SteadyTime> back_at_;
+  std::int64_t trusts_from_ = 0;
   SteadyTime renewed_at_{};
   SteadyTime renewed_since_{};  // without a gap
   bool renewed_ = false;
@@ -145,6 +151,7 @@ class Membership {
   ShardMap map_;
   std::vector<std::function<void()>> map_renewed_;
   bool burying_ = false;
+  SteadyTime unblocked_at_{};
 
   // Of shards.
   ShardSet mine_;  // adopted, and not given away
@@ -163,6 +170,7 @@ class Membership {
   // Of what all nodes hold.
   std::atomic<std::int64_t> known_;  // the version of the directory that counts here
   std::int64_t told_seen_ = 0;       // that the others know of
+  std::int64_t asked_at_ = 0;        // known_ when the last news were asked for
   bool reading_ = false;
   bool catching_up_ = false;  // others may have changed something while the lease was not trusted
   // What has changed since this version is to be read, also where it counts already; 0: all.

@@ -1,4 +1,5 @@
-// For tests: units that add to a table stop at their commit until the test lets them go on.
+// For tests: units that add to a table, or change its rows, stop at their commit until the test lets them go
+// on.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +17,7 @@ class HeldCommits {
       : connection_(PQconnectdb(conninfo.c_str()), PQfinish) {
     run("CREATE FUNCTION drover.hold_commit() RETURNS trigger LANGUAGE plpgsql AS $fn$ BEGIN"
         " PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $fn$");
-    run("CREATE CONSTRAINT TRIGGER hold_commit AFTER INSERT ON " + table +
+    run("CREATE CONSTRAINT TRIGGER hold_commit AFTER INSERT OR UPDATE ON " + table +
         " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (" + which +
         ") EXECUTE FUNCTION drover.hold_commit()");
     run("SELECT pg_advisory_lock(1)");
