@@ -332,13 +332,19 @@ class Client:
             if found.status != 200:
                 raise AssertionError("task %s: %r" % (task, found))
             if found.json["state"] == "finished":
-                return self.jobs(task)
+                return self.jobs(task, outage)
 
-    def jobs(self, task):
+    def jobs(self, task, outage=False):
         jobs = []
         offset = 0
         while offset is not None:
-            page = self.get("/api/v1/tasks/%s/jobs?limit=10000&offset=%d" % (task, offset)).json
+            found = self.get("/api/v1/tasks/%s/jobs?limit=10000&offset=%d" % (task, offset))
+            if outage and found.status == 503:
+                time.sleep(0.1)
+                continue
+            if found.status != 200:
+                raise AssertionError("jobs of %s: %r" % (task, found))
+            page = found.json
             jobs += page["jobs"]
             offset = page["next_offset"]
         return jobs

@@ -5,6 +5,7 @@ Each runs on a host of its own (hosts.py), as do the database and the phones; wh
 phones' journal (nodes.py). DROVER_SEED repeats the draws of a failure in the same tests, DROVER_ROUNDS sets the number
 of random rounds, DROVER_NODES that of nodes."""
 
+import json
 import os
 import shutil
 import sys
@@ -305,6 +306,11 @@ class Breaks(OnNodes):
     def test_a_long_cut_from_the_database(self):
         victim = self.one_of(self.nodes)
         other = (self.cluster.others(victim) or [None])[0]
+        made = json.loads(victim.cli("tokens", "create", "--project", "default", "--role", "admin", "--json").stdout)
+
+        def status():
+            with Client(victim, made["token"]) as client:
+                return client.get("/api/v1/me").status  # for which the database is not asked
 
         def cut():
             begin = self.rounds.cut_from_database(victim)
@@ -314,6 +320,8 @@ class Breaks(OnNodes):
             if other:
                 self.cluster.answer(other, 3 * TAKEN_OVER_S)
                 seconds = time.monotonic() - begin
+                other.cli("tokens", "revoke", made["token_id"])
+                self.assertEqual(status(), 503, "it cannot know that it was revoked")
             time.sleep(max(0, begin + 12 * PATIENCE_FACTOR - time.monotonic()))
             self.network.heal(victim.host, self.cluster.database_host)
             healed = time.monotonic()
@@ -322,6 +330,7 @@ class Breaks(OnNodes):
                      time.monotonic() - healed)
             if ended:
                 victim.start()
+                self.assertEqual(status(), 401)
             ready.outcome()
             return seconds, ended
         seconds, ended = self.rounds.during(cut) or (None, None)

@@ -5,6 +5,7 @@ and nothing is lost or begun twice."""
 import collections
 import os
 import shutil
+import subprocess
 import threading
 import time
 import unittest
@@ -12,8 +13,8 @@ import unittest
 from certificates import Pair
 from crash import Rounds, survive
 from crash_checks import History
-from harness import (PATIENCE, PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, instance, temp_folder,
-                     until)
+from harness import (DROVER, PATIENCE, PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, instance,
+                     temp_folder, until)
 from postgres import Postgres, Replica
 
 ROUNDS = 30 if PATIENCE_FACTOR <= 1 else 8
@@ -147,9 +148,9 @@ class Breaks(OnPostgres):
             until(lambda: self.refused(client), "tasks are refused")
             time.sleep(seconds)
             come_back()
-            job, = client.wait_task(running)
+            job, = client.wait_task(running, outage=True)
             self.assertEqual((job["state"], job["shown"]), ("succeeded", "running\n"))
-            job, = client.wait_task(queued)
+            job, = client.wait_task(queued, outage=True)
             self.assertEqual((job["state"], job["shown"]), ("succeeded", "queued\n"))
             until(lambda: not self.refused(client), "tasks are taken again")
             self.assertEqual([job["shown"] for job in client.jobs(kept)], ["before\n"])
@@ -161,6 +162,21 @@ class Breaks(OnPostgres):
 
     def test_a_crash(self):
         self.away_and_back(self.own.kill, self.own.start, 8)
+
+    def test_who_follows_a_task_waits(self):
+        sim, server = self.start(1)
+        with subprocess.Popen([DROVER, "run", "--all", "--", "sleep 1; echo followed"], text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, env=environment(DROVER_SERVER=server.url,
+                                                                      DROVER_TOKEN=server.token())) as follower:
+            self.addCleanup(follower.kill)
+            until(lambda: any("echo followed" in command for _, _, command in sim.begun()), "it runs")
+            self.own.kill()
+            time.sleep(8)  # longer than a lease
+            self.own.start()
+            output, errors = follower.communicate(timeout=PATIENCE)
+        self.assertEqual(follower.returncode, 0, output + errors)
+        self.assertIn("1 x succeeded", output)
+        self.assertIn("cannot tell at the moment", errors)
 
     def test_a_crash_before_the_answer(self):
         """Whether the task is stored nobody can know: who asked hears so soon, and not when the database is back."""
@@ -195,7 +211,7 @@ class Breaks(OnPostgres):
             time.sleep(8)  # longer than a lease
             self.own.resume()
             sender.join()
-            job, = client.wait_task(running)
+            job, = client.wait_task(running, outage=True)
             self.assertEqual((job["state"], job["shown"]), ("succeeded", "running\n"))
             until(lambda: not self.refused(client), "tasks are taken")
             tasks = [task for task in client.get("/api/v1/tasks?limit=1000").json["tasks"]

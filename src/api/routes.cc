@@ -10,6 +10,7 @@
 #include "api/error_form.h"
 #include "api/limits.h"
 #include "api/reads.h"
+#include "store/cluster.h"
 
 namespace drover::api {
 namespace {
@@ -24,6 +25,17 @@ bool is_json(std::string_view content_type) {
   if (!same) return false;
   const std::string_view rest = content_type.substr(kJson.size());
   return rest.empty() || rest.front() == ';' || rest.front() == ' ';
+}
+
+// A node that may be cut off from the others does not know whom they have shut out. On its own socket there
+// is nobody to shut out.
+Checked<> knows_who_may(const Services& services, const http::Request& request, const Access& access) {
+  if (access.who == Access::Who::kOpen || request.local()) return {};
+  const store::Cluster* const cluster = services.store.cluster();
+  if (cluster == nullptr || cluster->trusted()) return {};
+  return tl::unexpected(Refusal{
+      503, code::kInternal,
+      "the database does not answer this node, so that it does not know who may do what", Seconds(1)});
 }
 
 // Whoever cannot be given room need not send a body, or have it parsed.
@@ -42,6 +54,8 @@ struct Gate {
   bool change;
 
   std::optional<http::Response> refuse_early(const http::Request& request) const {
+    if (const auto known = knows_who_may(services, request, access); !known)
+      return refuse(request, known.error());
     const auto admitted = admit(request, services.identity, access, Body::kStillToCome);
     const identity::Principal* const counted = who_counts(admitted);
     if (counted != nullptr) {
@@ -61,6 +75,8 @@ struct Gate {
   }
 
   void handle(const http::Request& request, const http::Responder& respond) const {
+    if (const auto known = knows_who_may(services, request, access); !known)
+      return respond(refuse(request, known.error()));
     auto admitted = admit(request, services.identity, access, Body::kHere);
     if (const identity::Principal* const counted = who_counts(admitted)) {
       if (const auto rate = services.limits.take(*counted); !rate)

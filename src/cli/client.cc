@@ -123,7 +123,8 @@ Failure refused(const Endpoint& endpoint, const HttpRequest& request, unsigned s
     text = "no such project: " + endpoint.project + "; make it with `drover projects create " +
            endpoint.project + "`";
   }
-  return fail(status == 404 ? Errc::kMissing : Errc::kRefused, std::move(text));
+  const Errc code = status == 404 ? Errc::kMissing : status == 503 ? Errc::kBusy : Errc::kRefused;
+  return fail(code, std::move(text));
 }
 
 template <typename Stream>

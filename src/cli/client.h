@@ -36,7 +36,7 @@ std::string percent_encoded(std::string_view text);
 // One request at a time, a connection each. Every call blocks, for `patience` at most.
 //
 // kUnreachable: no server, none that answers in time, or one that is not who it should be. kRefused: an
-// answer other than 2xx, kMissing if it is 404; the message is the server's own.
+// answer other than 2xx, kMissing if it is 404 and kBusy if 503; the message is the server's own.
 class Client {
  public:
   explicit Client(Endpoint endpoint) : endpoint_(std::move(endpoint)) {}

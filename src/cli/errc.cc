@@ -20,6 +20,8 @@ class Category final : public std::error_category {
         return "the server refuses";
       case Errc::kMissing:
         return "the server does not have it";
+      case Errc::kBusy:
+        return "the server cannot at the moment";
     }
     return "unknown error";
   }
@@ -38,7 +40,9 @@ int show_error(const Error& error) {
   const Terminal terminal = Terminal::of(stderr);
   std::fprintf(stderr, "%s %s\n", terminal.paint(Colour::kRed, "drover:").c_str(),
                printable(error.message).c_str());
-  return error.code == Errc::kRefused || error.code == Errc::kMissing ? kExitNotAll : kExitUsage;
+  const bool answered =
+      error.code == Errc::kRefused || error.code == Errc::kMissing || error.code == Errc::kBusy;
+  return answered ? kExitNotAll : kExitUsage;
 }
 
 }  // namespace drover::cli

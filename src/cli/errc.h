@@ -12,6 +12,7 @@ enum class Errc {
   kUnreachable,  // no server answers: exit code 2
   kRefused,      // the server said no: exit code 1
   kMissing,      // the server does not have it: exit code 1
+  kBusy,         // the server says that it cannot at the moment (503): exit code 1
 };
 
 std::error_code make_error_code(Errc code);

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
+#include <thread>
+#include <utility>
 
+#include "cli/errc.h"
 #include "cli/grouping.h"
 #include "cli/output.h"
 
@@ -35,12 +38,23 @@ JobLine job_line(const json::value& job) {
   return line;
 }
 
+// What has ended can be told soon: somebody waited for it.
+Result<json::value> get_soon(const Client& client, const std::string& target) {
+  constexpr int kMostTries = 10;
+  Result<json::value> answer = client.get(target);
+  for (int tries = 1; tries < kMostTries && !answer && answer.error().code == Errc::kBusy; ++tries) {
+    std::this_thread::sleep_for(Seconds(1));
+    answer = client.get(target);
+  }
+  return answer;
+}
+
 Result<std::vector<Group>> fetch_groups(const Client& client, const std::string& id) {
   Grouping grouping;
   std::uint64_t offset = 0;
   while (true) {
     const std::string page = "?offset=" + std::to_string(offset) + "&limit=5000";
-    const Result<json::value> answer = client.get(task_path(id) + "/jobs" + page);
+    const Result<json::value> answer = get_soon(client, task_path(id) + "/jobs" + page);
     if (!answer) return Failure(answer.error());
     for (const json::value& job : array_of(*answer, "jobs")) {
       if (job.is_object()) grouping.add(job_line(job));
@@ -113,7 +127,7 @@ void print_lines(const std::string& text, std::size_t limit, std::uint64_t hidde
 
 // Everything that is kept of one job's output, with where bytes are missing.
 Result<> print_whole_output(const Client& client, const std::string& job, const Terminal& terminal) {
-  const Result<json::value> answer = client.get("/api/v1/jobs/" + percent_encoded(job));
+  const Result<json::value> answer = get_soon(client, "/api/v1/jobs/" + percent_encoded(job));
   if (!answer) return Failure(answer.error());
   for (const char* const stream : {"stdout", "stderr"}) {
     const std::string text = text_of(*answer, stream);
@@ -189,11 +203,18 @@ Result<> report_task(const Client& client, const json::value& task, const Report
 
 Result<json::value> follow_task(const Client& client, const std::string& id, Interruption& interruption) {
   Progress progress;
+  bool told = false;
   // Most tasks end within the first second, and are answered at once then; only later is it worth drawing a
   // bar.
   Result<json::value> task = client.get(task_path(id) + "?wait=1");
-  while (task && text_of(*task, "state") != "finished") {
-    progress.show(counts_of(*task));
+  while (task ? text_of(*task, "state") != "finished" : task.error().code == Errc::kBusy) {
+    if (task) {
+      progress.show(counts_of(*task));
+    } else if (!std::exchange(told, true)) {
+      progress.clear();
+      std::fprintf(stderr, "The server cannot tell at the moment: %s. Waiting; Ctrl-C leaves\n",
+                   printable(task.error().message).c_str());
+    }
     if (!interruption.pause()) break;
     task = client.get(task_path(id));
   }
