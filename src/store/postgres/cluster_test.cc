@@ -112,6 +112,13 @@ class ClusterTest : public testing::Test {
     batch.parted.push_back({task.seq, task.created_ms + 9, task.id});
     return batch;
   }
+  // Likewise, and no other node has any of it.
+  static WriteBatch finish_of(const Task& task) {
+    WriteBatch batch;
+    batch.ended.push_back({{task.seq, 0}, success(), task.id});
+    batch.finished.push_back({task.seq, task.created_ms + 9, task.id});
+    return batch;
+  }
   static std::vector<std::int64_t> draw(Member& member, std::uint32_t count) {
     auto drawn = wait_for<Result<std::vector<std::int64_t>>>(
         [&](auto done) { member.cluster().number_tasks(count, done); });
@@ -641,6 +648,30 @@ TEST_F(ClusterTest, WhoWatchesATaskIsToldOnceThatItHasFinished) {
   one_->cluster().watch(7);  // it has finished already
   ASSERT_TRUE(eventually([&] { return one_->times("finished 7") == 2; }));
   EXPECT_EQ(two_->times("finished 7"), 0);
+}
+
+// Also when its own node, or only another, has all jobs of it: nobody is told by the way then.
+TEST_F(ClusterTest, WhoWatchesATaskIsToldSoon) {
+  join_two();
+  std::chrono::steady_clock::duration waited{};
+  for (std::int64_t seq = 1; seq <= 6; ++seq) {
+    const std::string phone = phone_in(one_->shards());
+    const Task task = task_for(seq, {phone});
+    const bool sent = seq % 2 == 0;  // by the other
+    if (sent) {
+      ASSERT_TRUE(write(two_->store(), accept_for(task, one_->shards())));
+    } else {
+      ASSERT_TRUE(write(one_->store(), accept(task)));
+    }
+    Member& watcher = sent ? *one_ : *two_;
+    watcher.cluster().watch(seq);
+    std::this_thread::sleep_for(Millis(300));
+    const auto ended = std::chrono::steady_clock::now();
+    ASSERT_TRUE(write(one_->store(), sent ? end_of(task, 0) : finish_of(task)));
+    ASSERT_TRUE(eventually([&] { return watcher.times("finished " + std::to_string(seq)) == 1; }));
+    waited += std::chrono::steady_clock::now() - ended;
+  }
+  EXPECT_LT(waited, Millis(900));
 }
 
 TEST_F(ClusterTest, StatesOfPhonesAreReadByOthers) {

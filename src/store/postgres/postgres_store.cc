@@ -289,6 +289,7 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   void on_fenced() override;
   void on_old_map(std::function<void()> renewed) override { membership_->renew_map(std::move(renewed)); }
   void on_told_others() override { membership_->tell_others(); }
+  void on_ended_tasks() override { membership_->tell_who_waits(); }
   std::unique_ptr<Write> take_inbox() override { return membership_->take_inbox(); }
 
   const PostgresOptions options_;

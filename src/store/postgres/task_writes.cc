@@ -84,6 +84,7 @@ void TaskGroup::add(const WriteBatch& batch) {
   for (const auto& parted : batch.parted)
     by_day_[use_day_of(parted.task, parted.id)].parted.push_back(&parted);
   parted_ = parted_ || !batch.parted.empty();
+  finishes_ = finishes_ || !batch.finished.empty();
   elsewhere_.insert(elsewhere_.end(), batch.elsewhere.begin(), batch.elsewhere.end());
   rows_ += batch.accepted.size() * 2 + batch.begun.size() + batch.unbegun.size() + batch.ended.size() +
            batch.finished.size() * 2 + batch.audit.size();

@@ -29,6 +29,8 @@ class TaskGroup {
   void add_to(Unit& unit, const ShardMap& map);
   // Something in it concerns other nodes, or may finish a task that does.
   bool concerns_others() const { return !elsewhere_.empty() || parted_; }
+  // It finishes tasks that do not.
+  bool finishes() const { return finishes_; }
   bool accepts() const { return !opened_.empty(); }
 
   std::size_t rows() const { return rows_; }
@@ -66,6 +68,7 @@ class TaskGroup {
   std::vector<std::int64_t> unbegun_;
   std::vector<WriteBatch::Elsewhere> elsewhere_;
   bool parted_ = false;
+  bool finishes_ = false;
   AuditGroup audit_;
   std::int64_t jobs_ = 0;
   std::int64_t largest_ = 0;

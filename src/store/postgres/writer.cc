@@ -397,6 +397,7 @@ void Writer::finish_group(const Result<>& committed, const std::vector<Rows>& ro
     metrics_.commit_rows.Observe(static_cast<double>(made_.tasks.rows() + answered));
     if (made_.tasks.concerns_others() || changes(Changes::kIdentities) || changes(Changes::kInstances))
       events_.on_told_others();
+    if (made_.tasks.finishes()) events_.on_ended_tasks();
   }
   phase_ = Phase::kIdle;
   // One that was refused for what may pass is sent again, to wait as long.

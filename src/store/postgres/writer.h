@@ -35,6 +35,8 @@ class WriterEvents {
   virtual void on_old_map(std::function<void()> renewed) = 0;
   // Something was stored that other nodes want to know of.
   virtual void on_told_others() = 0;
+  // Tasks have ended of which only this node had jobs.
+  virtual void on_ended_tasks() = 0;
   // A write that takes what was sent to this node, to go with a unit that accepts tasks.
   virtual std::unique_ptr<Write> take_inbox() = 0;
 
