@@ -49,6 +49,8 @@ Failure with_postgres_advice(const Error& error, const Config& config) {
         "\nAnother `drover serve` uses this data folder: stop it, or give this one a --data-dir of its own.";
   } else if (error.code == store::Errc::kTooNew) {
     text += "\nUse that later version of Drover, or another database.";
+  } else if (error.code == store::Errc::kOldNodes) {
+    text += "\nStop them first. One that was killed counts for 5 s more.";
   } else if (error.code == store::Errc::kUnavailable) {
     text +=
         "\nSee whether `psql` connects to the same address from here. The password comes from PGPASSWORD,"

@@ -33,11 +33,16 @@ std::vector<std::int64_t> first_column(const Rows& rows) {
 
 }  // namespace
 
-Unit register_node(const std::string& node_id, const std::string& node_name) {
+Unit register_node(const std::string& node_id, const std::string& node_name, std::int64_t version) {
   Unit unit;
+  // migration() has this lock alone: either it sees the node, or the node sees the version that it led to.
+  unit.add("SELECT pg_advisory_xact_lock_shared(4923250421)");
   Params params;
   params.add_text(node_id).add_text(node_name).add(static_cast<std::int64_t>(kLeaseTime.count()));
-  unit.add("SELECT drover.register_node($1, $2, $3)", std::move(params));
+  params.add(version);
+  unit.add(
+      "SELECT version, CASE WHEN version = $4 THEN drover.register_node($1, $2, $3) END FROM drover.version",
+      std::move(params));
   return unit;
 }
 

@@ -16,8 +16,9 @@ inline constexpr Millis kLeaseTime{5'000};
 // So much before the end of its lease, counted from before it asked for it, a node trusts it no more.
 inline constexpr Millis kLeaseMargin{1'000};
 
-// The answer has a row: the epoch that was granted.
-Unit register_node(const std::string& node_id, const std::string& node_name);
+// For a node that knows the schema of `version`. The last Rows have one row: the schema's version, and the
+// epoch that was granted; NULL, and nothing is done, if the version is another.
+Unit register_node(const std::string& node_id, const std::string& node_name, std::int64_t version);
 
 // What a node wants to know each time.
 struct Questions {

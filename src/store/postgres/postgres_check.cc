@@ -134,11 +134,16 @@ class Check {
     const Answers version = server_.ask(std::move(read));
     if (!version) return fail(version.error()), false;
     const std::int64_t number = version->at(0).integer(0, 0);
-    if (number > kVersion) {
+    const auto last = std::ssize(migrations());
+    if (number > last) {
       add("schema", Verdict::kFailure,
-          "its version is " + std::to_string(number) + ", the last one known here is " +
-              std::to_string(kVersion),
+          "its version is " + std::to_string(number) + ", the last one known here is " + std::to_string(last),
           "Use that later version of Drover, or another database.");
+      return false;
+    }
+    if (number < last) {
+      add("schema", Verdict::kWarning, "its version is " + std::to_string(number),
+          "Start `drover serve` once, which brings it to " + std::to_string(last) + ".");
       return false;
     }
     add("schema", Verdict::kOk, "version " + std::to_string(number));

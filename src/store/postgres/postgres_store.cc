@@ -39,6 +39,9 @@ using Answers = Result<std::vector<Rows>>;
 
 constexpr Seconds kJoinPatience{30};
 
+// How long a start waits for the schema to be brought to its version. Who gives up stops nothing.
+constexpr std::chrono::hours kMigrationPatience{1};
+
 // How long close() waits for the database to take the lease back.
 constexpr Millis kClosePatience{3'000};
 
@@ -280,6 +283,8 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   Answers read_now(Unit unit);
   Result<> connect(std::unique_ptr<Link>& link, const char* what, Link::Kind kind);
   Result<> migrate();
+  Answers run_migration();
+  Failure too_new(std::int64_t version) const;
   Result<std::int64_t> enter();
   Result<> load_days();
   void set_up(std::int64_t epoch, prometheus::Registry& registry);
@@ -354,26 +359,49 @@ Result<> PostgresStore::migrate() {
   if (!found) return tl::make_unexpected(std::move(found.error()));
   if (found->at(0).integer(0, 0) != 0 && found->at(0).integer(0, 1) == 0)
     return failure(Errc::kCorrupt, "the schema drover belongs to another program");
-  Unit unit;
-  unit.add(migration());
-  if (auto done = run_now(*lease_link_, std::move(unit)); !done)
-    return tl::make_unexpected(std::move(done.error()));
-  Unit read;
-  read.add(kReadVersion);
-  auto version = run_now(*lease_link_, std::move(read));
-  if (!version) return tl::make_unexpected(std::move(version.error()));
-  const std::int64_t number = version->at(0).integer(0, 0);
-  if (number > kVersion)
-    return failure(Errc::kTooNew, "its version is " + std::to_string(number) +
-                                      ", the last one known here is " + std::to_string(kVersion));
-  if (number < kVersion) return failure(Errc::kCorrupt, "its version is missing");
-  return {};
+  const auto last = std::ssize(options_.migrations);
+  if (found->at(0).integer(0, 1) != 0) {
+    Unit read;
+    read.add(kReadVersion);
+    auto version = run_now(*lease_link_, std::move(read));
+    if (!version) return tl::make_unexpected(std::move(version.error()));
+    const std::int64_t number = version->at(0).integer(0, 0);
+    if (number > last) return too_new(number);
+    if (number == last) return {};
+    spdlog::info("store: the database is of version {}, and is brought to {}", number, last);
+  }
+  auto done = run_migration();
+  if (!done) return tl::make_unexpected(std::move(done.error()));
+  const std::int64_t number = done->back().integer(0, 0);
+  if (number > last) return too_new(number);
+  if (number == last) return {};
+  if (number == 0) return failure(Errc::kCorrupt, "its version is missing");
+  return failure(Errc::kOldNodes, done->back().bytes(0, 1));
+}
+
+Answers PostgresStore::run_migration() {
+  const auto wait_for = [this](Millis patience) {
+    call_on(thread_.loop(), [&] { lease_link_->connection().set_answer_patience(patience); });
+  };
+  wait_for(kMigrationPatience);
+  auto done = run_now(*lease_link_, migration(options_.migrations));
+  wait_for(Connection::Options{}.answer_patience);
+  return done;
+}
+
+Failure PostgresStore::too_new(std::int64_t version) const {
+  return failure(Errc::kTooNew, "its version is " + std::to_string(version) +
+                                    ", the last one known here is " +
+                                    std::to_string(options_.migrations.size()));
 }
 
 Result<std::int64_t> PostgresStore::enter() {
-  auto rows = run_now(*lease_link_, register_node(id_.text(), options_.node_name));
+  auto rows =
+      run_now(*lease_link_, register_node(id_.text(), options_.node_name, std::ssize(options_.migrations)));
   if (!rows) return tl::make_unexpected(std::move(rows.error()));
-  return rows->at(0).integer(0, 0);
+  const Rows& answer = rows->back();
+  if (answer.is_null(0, 1)) return too_new(answer.integer(0, 0));
+  return answer.integer(0, 1);
 }
 
 Result<> PostgresStore::load_days() {

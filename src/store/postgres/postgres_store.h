@@ -19,9 +19,11 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "base/clock.h"
+#include "store/postgres/schema.h"
 #include "store/store.h"
 
 namespace prometheus {
@@ -38,11 +40,14 @@ struct PostgresOptions {
   std::string node_file;
   // Called once, on the store's thread, when the lease is lost. May be empty.
   std::function<void()> on_fenced = {};
+  // The versions of the schema: others than these are for tests. Needed until the store is open.
+  std::span<const std::string> migrations = postgres::migrations();
 };
 
 // Connects, brings the schema to this version, and registers the node. Errors: std::errc::invalid_argument
-// for a conninfo that is none; kUnavailable; kTooNew; kCorrupt: the schema is none of Drover's; kLocked:
-// another process of this machine has `node_file`. `clock` and `registry` outlive the store.
+// for a conninfo that is none; kUnavailable; kTooNew; kCorrupt: the schema is none of Drover's; kOldNodes:
+// the schema is of an earlier version, and nodes are alive on it; kLocked: another process of this machine
+// has `node_file`. `clock` and `registry` outlive the store.
 Result<std::unique_ptr<Store>> open_postgres(const PostgresOptions& options, const Clock& clock,
                                              prometheus::Registry& registry);
 

@@ -28,14 +28,12 @@
 // unit, settle() when nobody knows what became of one, bury(), take_shards(), delete_old().
 #pragma once
 
-#include <cstdint>
+#include <span>
 #include <string>
 
-#include "base/result.h"
+#include "store/postgres/unit.h"
 
 namespace drover::store::postgres {
-
-inline constexpr std::int64_t kVersion = 1;
 
 // SQLSTATEs that the schema's functions raise.
 inline constexpr char kFencedState[] = "DR001";      // the lease of this epoch is gone
@@ -43,13 +41,18 @@ inline constexpr char kUnfinishedState[] = "DR002";  // a task cannot finish bef
 inline constexpr char kTakenState[] = "DR003";       // a unit of that number was committed already
 inline constexpr char kMovedState[] = "DR004";       // shards have other owners than was thought
 
+// migrations()[n] leads from version n to n + 1: commands that may stand in a block of PL/pgSQL, each with
+// its semicolon. Only ever add at the end.
+std::span<const std::string> migrations();
+
 // One row: whether there is a schema `drover`; whether it has a table `version`.
 extern const char* const kLookForSchema;
 
-// One command, which brings the schema to kVersion; it does nothing where that is reached or passed. Several
-// nodes may run it at once.
-std::string migration();
-
 extern const char* const kReadVersion;  // one row
+
+// Brings the schema to the last version, unless a node is alive on an earlier one; does nothing where it is
+// reached or passed. Several nodes may run it at once, and it takes as long as it takes. The last Rows have
+// one row: the version then, and the names of the nodes that are alive.
+Unit migration(std::span<const std::string> steps);
 
 }  // namespace drover::store::postgres
