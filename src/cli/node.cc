@@ -51,6 +51,8 @@ Failure with_postgres_advice(const Error& error, const Config& config) {
     text += "\nUse that later version of Drover, or another database.";
   } else if (error.code == store::Errc::kOldNodes) {
     text += "\nStop them first. One that was killed counts for 5 s more.";
+  } else if (error.code == store::Errc::kWrongClock) {
+    text += "\nSet it, and keep it right with an NTP client: by `timedatectl`, see `timedatectl status`.";
   } else if (error.code == store::Errc::kUnavailable) {
     text +=
         "\nSee whether `psql` connects to the same address from here. The password comes from PGPASSWORD,"

@@ -28,6 +28,8 @@ class Category final : public std::error_category {
         return "the connection to the database broke before the answer: it may be stored";
       case Errc::kRejected:
         return "the database refused a command";
+      case Errc::kWrongClock:
+        return "the clocks do not agree";
       case Errc::kOldNodes:
         return "nodes of an earlier version of Drover use the database";
       case Errc::kFenced:

@@ -15,6 +15,7 @@ enum class Errc {
   kClosed,           // the store was closed
   kUnknownFate,      // the connection to the database broke before the answer: it may be stored
   kRejected,         // the database refused a command: nothing was stored
+  kWrongClock,       // this machine's, by that of the database, which other nodes go by
   kOldNodes,         // an earlier version of Drover runs on the database, whose version is to be changed
   kFenced,           // another node has taken over: this one stores nothing any more
 };

@@ -142,6 +142,11 @@ class ClusterTest : public testing::Test {
     return sql("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND objid = " +
                lock) == "t";
   }
+  static double skew_in(const prometheus::Registry& registry) {
+    for (const auto& family : registry.Collect())
+      if (family.name == "drover_clock_skew_seconds") return family.metric.at(0).gauge.value;
+    return 0;
+  }
   static bool finished(Member& member, const Task& task) {
     const auto record = read_task(member.store(), task.id);
     return record && *record && (*record)->task.finished_ms != 0;
@@ -854,6 +859,27 @@ TEST_F(ClusterTest, WhoWaitsForADeadNodesLocksCutsItOff) {
   const Result<> result = stored.get_future().get();
   EXPECT_TRUE(result) << result.error().message;
   EXPECT_LT(std::chrono::steady_clock::now() - begun, Millis(9'500)) << "it did not wait for the lock's end";
+}
+
+// What others accept would be too old for it at once, or seem to come from the future.
+TEST_F(ClusterTest, WhoseClockIsWrongDoesNotServeBesideOthers) {
+  class Ahead final : public Clock {
+   public:
+    std::int64_t unix_ms() const override { return Clock::unix_ms() + 600'000; }
+  } ahead;
+  prometheus::Registry registry;
+  {
+    auto alone = open_postgres(nodes_.make(server_->conninfo(database_), "ahead"), ahead, registry);
+    ASSERT_TRUE(alone) << alone.error().message;
+    EXPECT_TRUE(eventually([&] { return std::abs(skew_in(registry) - 600) < 1; }));
+    (*alone)->close();
+  }
+  one_ = join("one");
+  const auto refused = open_postgres(nodes_.make(server_->conninfo(database_), "ahead"), ahead, registry);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kWrongClock);
+  EXPECT_THAT(refused.error().message, testing::HasSubstr("600.0 s ahead of"));
+  EXPECT_EQ(sql("SELECT count(*) FROM drover.node"), "1");
 }
 
 TEST_F(ClusterTest, ACancellationThatNotAllHaveAnsweredIsNotWaitedForWithoutEnd) {

@@ -149,6 +149,7 @@ void Membership::on_news(News news, bool renewed) {
     return options_.lost();
   }
   peers_.news = std::move(news);
+  options_.clock(std::chrono::duration_cast<Millis>(peers_.now() - pulsed_at_), peers_.news.clock_ms);
   if (renewed && lease_.renewed(pulsed_at_)) pulse();
   peers_.map = peers_.news.map;
   // The writer is told later than the engine that nobody else is there.

@@ -41,6 +41,8 @@ class Membership {
     std::function<void(std::unique_ptr<Write>)> submit;
     // For how long writes that wait have got no answer.
     std::function<Millis()> unanswered;
+    // The database's clock said `unix_ms`, within the last `round_trip`.
+    std::function<void(Millis round_trip, std::int64_t unix_ms)> clock;
     // The lease is gone; called once.
     std::function<void()> lost;
   };

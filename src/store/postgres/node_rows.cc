@@ -13,7 +13,9 @@ const Statement kOthers{"others",
                         " (extract(epoch FROM l.expires_at - clock_timestamp()) * 1000)::int8, l.leaving"
                         " FROM drover.node n JOIN drover.lease l ON l.epoch = n.epoch WHERE n.epoch <> $1"
                         " ORDER BY n.epoch"};
-const Statement kDirectory{"directory", "SELECT version, map, identities, instances FROM drover.directory"};
+const Statement kDirectory{"directory",
+                           "SELECT version, map, identities, instances, (extract(epoch FROM "
+                           "clock_timestamp()) * 1000)::int8 FROM drover.directory"};
 const Statement kShardOwners{"shard_owners", "SELECT id, node FROM drover.shard WHERE node IS NOT NULL"};
 const Statement kInbox{"inbox", "SELECT 1 FROM drover.inbox WHERE node = $1 AND kind = 0 LIMIT 1"};
 const Statement kCancels{"cancels",
@@ -87,6 +89,7 @@ News news_of(const std::vector<Rows>& rows) {
   news.map.version = rows[1].integer(0, 1);
   news.identities = rows[1].integer(0, 2);
   news.instances = rows[1].integer(0, 3);
+  news.clock_ms = rows[1].integer(0, 4);
   for (int row = 0; row < rows[3].size(); ++row) {
     const auto shard = static_cast<std::size_t>(rows[3].integer(row, 0));
     if (shard < kShards) news.map.owners[shard] = rows[3].integer(row, 1);

@@ -46,6 +46,7 @@ struct CancelParcel {
 struct News {
   bool lost = false;  // this node's row is gone
   std::vector<OtherNode> others;
+  std::int64_t clock_ms = 0;    // the database's
   std::int64_t directory = 0;   // its version
   std::int64_t identities = 0;  // the version in which they changed last
   std::int64_t instances = 0;   // likewise

@@ -17,6 +17,7 @@
 #include "store/metrics.h"
 #include "store/postgres/audit_log.h"
 #include "store/postgres/audit_watermark.h"
+#include "store/postgres/clock_skew.h"
 #include "store/postgres/days.h"
 #include "store/postgres/identities.h"
 #include "store/postgres/instances.h"
@@ -285,6 +286,7 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   Result<> migrate();
   Answers run_migration();
   Failure too_new(std::int64_t version) const;
+  Result<> compare_clocks();
   Result<std::int64_t> enter();
   Result<> load_days();
   void set_up(std::int64_t epoch, prometheus::Registry& registry);
@@ -311,6 +313,7 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   std::unique_ptr<Link> lease_link_;
   std::unique_ptr<Link> write_link_;
   std::unique_ptr<Link> reader_;
+  std::unique_ptr<ClockSkew> clock_skew_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<Writer> writer_;
   std::unique_ptr<AuditWatermark> audit_watermark_;
@@ -395,6 +398,21 @@ Failure PostgresStore::too_new(std::int64_t version) const {
                                     std::to_string(options_.migrations.size()));
 }
 
+Result<> PostgresStore::compare_clocks() {
+  Unit unit;
+  unit.add(
+      "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::int8, EXISTS (SELECT 1 FROM drover.lease"
+      " WHERE seen IS NOT NULL AND expires_at > clock_timestamp())");
+  const SteadyTime asked_at = clock_.steady();
+  const auto rows = run_now(*lease_link_, std::move(unit));
+  if (!rows) return tl::make_unexpected(rows.error());
+  const auto round_trip = std::chrono::duration_cast<Millis>(clock_.steady() - asked_at);
+  const Millis skew = skew_of(clock_, round_trip, rows->at(0).integer(0, 0));
+  const bool others_serve = rows->at(0).integer(0, 1) != 0;
+  if (!others_serve || std::chrono::abs(skew) <= kSkewToRefuse) return {};
+  return failure(Errc::kWrongClock, text_of_skew(skew));
+}
+
 Result<std::int64_t> PostgresStore::enter() {
   auto rows =
       run_now(*lease_link_, register_node(id_.text(), options_.node_name, std::ssize(options_.migrations)));
@@ -435,6 +453,7 @@ Result<> PostgresStore::open(prometheus::Registry& registry) {
   done = connect(write_link_, "writer", Link::Kind::kWriter);
   if (done) done = connect(reader_, "reader", Link::Kind::kReader);
   if (!done) return done;
+  if (done = compare_clocks(); !done) return done;
   auto epoch = enter();
   if (!epoch) return tl::make_unexpected(std::move(epoch.error()));
   if (done = load_days(); !done) return done;
@@ -444,11 +463,14 @@ Result<> PostgresStore::open(prometheus::Registry& registry) {
 
 void PostgresStore::set_up(std::int64_t epoch, prometheus::Registry& registry) {
   Loop& loop = thread_.loop();
+  clock_skew_ = std::make_unique<ClockSkew>(clock_, registry);
   auto membership = std::make_unique<Membership>(
       loop, lease_link_->connection(), reader_->connection(), days_,
-      Membership::Options{epoch, directory_,
-                          [this](std::unique_ptr<Write> write) { writer_->submit(std::move(write)); },
-                          [this] { return writer_->unanswered(); }, [this] { on_fenced(); }});
+      Membership::Options{
+          epoch, directory_, [this](std::unique_ptr<Write> write) { writer_->submit(std::move(write)); },
+          [this] { return writer_->unanswered(); },
+          [this](Millis round_trip, std::int64_t unix_ms) { clock_skew_->measure(round_trip, unix_ms); },
+          [this] { on_fenced(); }});
   WriterEvents& events = *this;
   auto writer = std::make_unique<Writer>(loop, write_link_->connection(), days_, membership->map(), epoch,
                                          Metrics(registry), events);

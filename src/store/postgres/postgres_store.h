@@ -45,7 +45,8 @@ struct PostgresOptions {
 };
 
 // Connects, brings the schema to this version, and registers the node. Errors: std::errc::invalid_argument
-// for a conninfo that is none; kUnavailable; kTooNew; kCorrupt: the schema is none of Drover's; kOldNodes:
+// for a conninfo that is none; kUnavailable; kTooNew; kCorrupt: the schema is none of Drover's; kWrongClock:
+// others serve, and this machine's clock is half a minute off; kOldNodes:
 // the schema is of an earlier version, and nodes are alive on it; kLocked: another process of this machine
 // has `node_file`. `clock` and `registry` outlive the store.
 Result<std::unique_ptr<Store>> open_postgres(const PostgresOptions& options, const Clock& clock,
