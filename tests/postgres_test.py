@@ -103,6 +103,27 @@ class Works(OnPostgres):
                              more={"DROVER_STORE": server.settings["DROVER_STORE"]})
         self.assertIn("pg_dump", refused.stderr)
 
+    def test_nodes_compare_their_keys(self):
+        _, server = self.start(1)
+
+        def other(*keys):
+            folder = temp_folder(self)
+            os.mkdir(os.path.join(folder, "data"), mode=0o700)
+            for key in keys:
+                shutil.copy2(os.path.join(server.data, key), os.path.join(folder, "data", key))
+            return folder
+        node = Server(other("masterkey"), settings=server.settings)
+        self.addCleanup(node.close)
+        self.assertIn("is not the adbkey of the nodes", node.log())
+        node.stop()
+        same = Server(other("masterkey", "adbkey"), settings=server.settings)
+        self.addCleanup(same.close)
+        self.assertNotIn("adbkey", same.log())
+        same.stop()
+        refused = cli("serve", "--data-dir", os.path.join(other(), "data"), "--http-port", "0",
+                      environment=environment(**server.settings), expect=2)
+        self.assertIn("Copy theirs there", refused.stderr)
+
     def test_a_password_is_not_shown(self):
         shown = cli("serve", "--print-config", "--store", "postgresql://ann:secret@db.example/d?password=secret&x=1",
                     environment=environment()).stdout

@@ -162,20 +162,30 @@ class NodeImpl final : public Node {
     const Result<store::IdentityRows> rows = store_->identity_rows();
     if (!rows) return with_advice(rows.error(), config_);
     if (rows->keys.empty()) return identity::MasterKey::load_or_make(path);
-    return fail(Errc::kRefused,
-                path + " is missing, with which " + std::to_string(rows->keys.size()) +
-                    " access keys are sealed.\nPut it back from a backup. Without one, make"
-                    " another, and then these keys anew:\n  (umask 077; openssl rand -hex 32 > " +
-                    path + ")");
+    const char* const from = config_.on_postgres() ? "Copy it from another node, or put it back from a backup"
+                                                   : "Put it back from a backup";
+    return fail(Errc::kRefused, path + " is missing, with which " + std::to_string(rows->keys.size()) +
+                                    " access keys are sealed.\n" + from +
+                                    ". Without one, make another, and then these keys anew:\n  (umask 077;"
+                                    " openssl rand -hex 32 > " +
+                                    path + ")");
   }
 
-  // Nodes with different keys would not take each other's sessions, nor open what the others have sealed.
+  // Nodes with different keys would not take each other's sessions, nor open what the others have sealed. Of
+  // phones that know only one adbkey no more can be said than that: there may be none.
   Result<> compare_keys(const identity::MasterKey& master) {
     if (store_->cluster() == nullptr) return {};
     constexpr std::string_view kNodes = "nodes";
-    const Result<std::string> mark = store_->cluster()->agree_on_mark(master.seal("drover", kNodes));
+    const std::string adb_key = keys_->keys().front()->public_line("drover");
+    const Result<std::string> mark = store_->cluster()->agree_on_mark(master.seal(adb_key, kNodes));
     if (!mark) return with_advice(mark.error(), config_);
-    if (master.unseal(*mark, kNodes)) return {};
+    const Result<std::string> theirs = master.unseal(*mark, kNodes);
+    if (theirs && *theirs != adb_key)
+      spdlog::warn(
+          "{} is not the adbkey of the nodes that serve from this database: phones that trust only"
+          " theirs will be unauthorized here. Copy theirs there, or have the phones trust both",
+          config_.adb.key);
+    if (theirs) return {};
     return fail(Errc::kRefused, config_.master_key() +
                                     " is not the key of the nodes that serve from this database.\nCopy theirs"
                                     " there, and their adbkey to " +
