@@ -44,51 +44,15 @@ class BatchingSink final : public spdlog::sinks::base_sink<std::mutex> {
   spdlog::memory_buf_t buffer_;
 };
 
-// The message as the inside of a JSON string.
-class EscapedMessage final : public spdlog::custom_flag_formatter {
- public:
-  void format(const spdlog::details::log_msg& msg, const std::tm&, spdlog::memory_buf_t& out) override {
-    const std::string text = json_escape({msg.payload.data(), msg.payload.size()});
-    out.append(text.data(), text.data() + text.size());
-  }
-  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<EscapedMessage>(); }
-};
-
-std::unique_ptr<spdlog::formatter> make_formatter(LogFormat format) {
-  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
-  formatter->add_flag<EscapedMessage>('*');
-  formatter->set_pattern(format == LogFormat::kJson
-                             ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%*"})"
-                             : "%Y-%m-%dT%H:%M:%S.%eZ %-7l %*");
-  return formatter;
-}
-
-}  // namespace
-
-Result<> start_logging(const LogOptions& options) {
-  const auto level = spdlog::level::from_str(options.level);
-  if (level == spdlog::level::off && options.level != "off") {
-    return failure(std::make_error_code(std::errc::invalid_argument),
-                   "log level must be trace, debug, info, warn, error or off");
-  }
-  auto logger = std::make_shared<spdlog::logger>("drover", std::make_shared<BatchingSink>());
-  logger->set_formatter(make_formatter(options.format));
-  logger->set_level(level);
-  logger->flush_on(spdlog::level::warn);
-  spdlog::set_default_logger(std::move(logger));
-  return {};
-}
-
-void flush_log() { spdlog::default_logger()->flush(); }
-
-std::string json_escape(std::string_view text) {
+// The inside of a JSON string; without `quotes` these stay as they are, and the rest is the same.
+std::string escape(std::string_view text, bool quotes) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string out;
   out.reserve(text.size());
   for (const char c : to_utf8(text)) {
     switch (c) {
       case '"':
-        out += "\\\"";
+        out += quotes ? "\\\"" : "\"";
         break;
       case '\\':
         out += "\\\\";
@@ -114,5 +78,50 @@ std::string json_escape(std::string_view text) {
   }
   return out;
 }
+
+class EscapedMessage final : public spdlog::custom_flag_formatter {
+ public:
+  explicit EscapedMessage(bool quotes) : quotes_(quotes) {}
+
+  void format(const spdlog::details::log_msg& msg, const std::tm&, spdlog::memory_buf_t& out) override {
+    const std::string text = escape({msg.payload.data(), msg.payload.size()}, quotes_);
+    out.append(text.data(), text.data() + text.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<EscapedMessage>(quotes_);
+  }
+
+ private:
+  const bool quotes_;
+};
+
+std::unique_ptr<spdlog::formatter> make_formatter(LogFormat format) {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<EscapedMessage>('*', format == LogFormat::kJson);
+  formatter->set_pattern(format == LogFormat::kJson
+                             ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%*"})"
+                             : "%Y-%m-%dT%H:%M:%S.%eZ %-7l %*");
+  return formatter;
+}
+
+}  // namespace
+
+Result<> start_logging(const LogOptions& options) {
+  const auto level = spdlog::level::from_str(options.level);
+  if (level == spdlog::level::off && options.level != "off") {
+    return failure(std::make_error_code(std::errc::invalid_argument),
+                   "log level must be trace, debug, info, warn, error or off");
+  }
+  auto logger = std::make_shared<spdlog::logger>("drover", std::make_shared<BatchingSink>());
+  logger->set_formatter(make_formatter(options.format));
+  logger->set_level(level);
+  logger->flush_on(spdlog::level::warn);
+  spdlog::set_default_logger(std::move(logger));
+  return {};
+}
+
+void flush_log() { spdlog::default_logger()->flush(); }
+
+std::string json_escape(std::string_view text) { return escape(text, true); }
 
 }  // namespace drover

@@ -17,8 +17,8 @@ struct LogOptions {
 };
 
 // Sets up the default logger. Lines stay in memory until 64 KiB are there, a warning comes or flush_log() is
-// called; a server calls that every 100 ms. Text lines have control characters escaped, so that none can
-// forge another.
+// called; a server calls that every 100 ms. Text lines have control characters and backslashes escaped, so
+// that none can forge another.
 Result<> start_logging(const LogOptions& options);
 
 // Writes what is still buffered. Call before exit.

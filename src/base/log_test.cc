@@ -87,6 +87,13 @@ TEST_F(LogTest, LinesCannotBeForged) {
                                                 "\n"));
 }
 
+TEST_F(LogTest, TextLinesKeepQuotes) {
+  ASSERT_TRUE(start_logging({}));
+  spdlog::warn("database \"a\\n\"\n");
+  EXPECT_THAT(stderr_.read(), testing::EndsWith(R"( warning database "a\\n"\n)"
+                                                "\n"));
+}
+
 TEST_F(LogTest, JsonLines) {
   ASSERT_TRUE(start_logging({.level = "debug", .format = LogFormat::kJson}));
   spdlog::debug("say \"{}\"", "\xff");
