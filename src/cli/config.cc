@@ -1,6 +1,7 @@
 #include "cli/config.h"
 
 #include <arpa/inet.h>
+#include <sys/stat.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "cli/config_table.h"
 #include "cli/errc.h"
 #include "cli/paths.h"
+#include "store/postgres/address.h"
 
 namespace drover::cli {
 namespace {
@@ -36,7 +38,10 @@ std::string unknown_key(std::string_view name) {
 }
 
 std::string broken_rule(const Setting& setting, std::string_view shown) {
-  std::string text = std::string(setting.name) + ": must be " + rule_of(setting);
+  std::string text = std::string(setting.name);
+  if (setting.store && store::postgres::ends_too_early(shown))
+    return text.append(": ").append(store::postgres::kEscapeHint);
+  text += ": must be " + rule_of(setting);
   // What was meant for an address may have a password in it.
   if (!setting.store) text.append(", not ").append(shown);
   return text;
@@ -117,6 +122,16 @@ class FileReader {
   std::vector<Wrong> wrong_;
 };
 
+// Of a file with a password in it. The group may read it if root gives it to the group to read.
+void look_at_mode(const std::string& file, LoadedConfig& into) {
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) return;
+  const mode_t open = status.st_uid == 0 ? S_IROTH : S_IROTH | S_IRGRP;
+  if ((status.st_mode & open) == 0) return;
+  into.warnings.push_back(file + " has a password in store, and other users may read it: chmod 600 " + file +
+                          ", or let the address name a file of passwords instead (?passfile=FILE)");
+}
+
 Result<> read_file(const ConfigSources& sources, LoadedConfig& into) {
   std::string file = sources.file;
   if (file.empty()) {
@@ -126,7 +141,9 @@ Result<> read_file(const ConfigSources& sources, LoadedConfig& into) {
   }
   const Result<std::string> text = read_whole_file(file, kMaxFile);
   if (!text) return Failure(text.error());
-  return FileReader(file, into).read(*text);
+  Result<> read = FileReader(file, into).read(*text);
+  if (store::postgres::has_password(into.config.store)) look_at_mode(file, into);
+  return read;
 }
 
 void complain_to(std::string& wrong, const std::string& what) {
@@ -201,24 +218,7 @@ void check_transport(const Config::Http& http, LoadedConfig& into, std::string& 
 
 }  // namespace
 
-// postgresql://USER:PASSWORD@HOST/DATABASE?password=PASSWORD, of which either may be left out.
-std::string Config::shown_store() const {
-  const std::size_t scheme = store.find("://");
-  if (scheme == std::string::npos) return store;
-  std::string shown = store;
-  for (std::size_t at = shown.find('?'); at != std::string::npos; at = shown.find('&', at + 1)) {
-    constexpr std::string_view kName = "password=";
-    if (shown.compare(at + 1, kName.size(), kName) != 0) continue;
-    const std::size_t from = at + 1 + kName.size();
-    shown.replace(from, std::min(shown.find('&', from), shown.size()) - from, "***");
-  }
-  const std::size_t from = scheme + 3;
-  const std::size_t end = std::min(shown.find_first_of("/?", from), shown.size());
-  const std::size_t at = shown.rfind('@', end);
-  const std::size_t colon = shown.find(':', from);
-  if (at != std::string::npos && at > from && colon < at) shown.replace(colon + 1, at - colon - 1, "***");
-  return shown;
-}
+std::string Config::shown_store() const { return store::postgres::without_passwords(store); }
 
 std::vector<ConfigKey> config_keys() {
   std::vector<ConfigKey> keys;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "store/postgres/address.h"
 
 namespace drover::cli {
 namespace {
@@ -115,7 +116,8 @@ bool is_ip_address(const std::string& text) {
 }
 
 bool is_store(const std::string& text) {
-  return text == "sqlite" || text.starts_with("postgresql://") || text.starts_with("postgres://");
+  return text == "sqlite" || ((text.starts_with("postgresql://") || text.starts_with("postgres://")) &&
+                              !store::postgres::ends_too_early(text));
 }
 
 bool obeys(const Setting& setting, const std::string& text) {

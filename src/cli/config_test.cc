@@ -283,7 +283,7 @@ TEST_F(ConfigTest, ThePasswordOfAStoreIsNotShown) {
   EXPECT_EQ(shown("postgresql://h/d"), "postgresql://h/d");
   EXPECT_EQ(shown("postgresql://ann@h:5432/d"), "postgresql://ann@h:5432/d");
   EXPECT_EQ(shown("postgresql://ann:secret@h:5432/d"), "postgresql://ann:***@h:5432/d");
-  EXPECT_EQ(shown("postgresql://ann:se@secret@h/d"), "postgresql://ann:***@h/d");
+  EXPECT_EQ(shown("postgresql://h/d?sslpassword=secret"), "postgresql://h/d?sslpassword=***");
   EXPECT_EQ(shown("postgres://:secret@h1:1,h2:2"), "postgres://:***@h1:1,h2:2");
   EXPECT_EQ(shown("postgresql://h/d?a=b&password=secret"), "postgresql://h/d?a=b&password=***");
   EXPECT_EQ(shown("postgresql://h/d?password=secret&a=b"), "postgresql://h/d?password=***&a=b");
@@ -295,6 +295,37 @@ TEST_F(ConfigTest, AStoreThatIsNoneIsRefusedWithoutBeingShown) {
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().message,
             "--store: store: must be \"sqlite\" or an address postgresql://USER@HOST/DATABASE");
+}
+
+TEST_F(ConfigTest, AnAddressThatWouldShowItsPasswordIsRefused) {
+  sources_.flags = {{"store", "postgresql://ann:sec@ret@h/d"}};
+  const Result<LoadedConfig> by_flag = load_config(sources_);
+  ASSERT_FALSE(by_flag);
+  EXPECT_THAT(by_flag.error().message, testing::AllOf(HasSubstr("%40"), Not(HasSubstr("sec")),
+                                                      Not(HasSubstr("ret@")), Not(HasSubstr("ann"))));
+  sources_.flags.clear();
+  write("store = \"postgresql://ann:sec@ret@h/d\"\n");
+  const Result<LoadedConfig> by_file = load_config(sources_);
+  ASSERT_FALSE(by_file);
+  EXPECT_THAT(by_file.error().message, testing::AllOf(HasSubstr(":1: store:"), HasSubstr("%40")));
+}
+
+TEST_F(ConfigTest, AFileWithAPasswordIsForItsOwnerAlone) {
+  const auto warned = [this](mode_t mode, const std::string& store) {
+    write("store = \"" + store + "\"\n");
+    EXPECT_EQ(::chmod(sources_.file.c_str(), mode), 0);
+    const Result<LoadedConfig> loaded = load_config(sources_);
+    EXPECT_TRUE(loaded);
+    if (!loaded || loaded->warnings.empty()) return false;
+    EXPECT_THAT(loaded->warnings.front(), testing::AllOf(HasSubstr("chmod 600 " + sources_.file),
+                                                         HasSubstr("passfile"), Not(HasSubstr("secret"))));
+    return true;
+  };
+  EXPECT_TRUE(warned(0644, "postgresql://ann:secret@h/d"));
+  EXPECT_TRUE(warned(0604, "postgresql://h/d?password=secret"));
+  EXPECT_EQ(warned(0640, "postgresql://ann:secret@h/d"), ::geteuid() != 0);
+  EXPECT_FALSE(warned(0600, "postgresql://ann:secret@h/d"));
+  EXPECT_FALSE(warned(0644, "postgresql://ann@h/d?passfile=/srv/pgpass"));
 }
 
 // The example beside the sources must hold every key at its default.

@@ -1,13 +1,19 @@
 #include "store/postgres/conninfo.h"
 
 #include <libpq-fe.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <boost/asio/ip/address.hpp>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <optional>
+
+#include "store/postgres/address.h"
 
 namespace drover::store::postgres {
 namespace {
@@ -47,17 +53,44 @@ std::vector<std::string> split(const std::string& list) {
   return parts;
 }
 
+// The name of a parameter that libpq does not know, if that is what it complains of and the name cannot be a
+// piece of a password with an & in it. Whatever else libpq says may quote the password.
+std::string unknown_parameter(std::string_view complaint, std::string_view text) {
+  constexpr std::string_view kUnknown = "invalid URI query parameter: ";
+  if (!complaint.starts_with(kUnknown) || text.find("password=") != text.npos) return {};
+  return std::string(complaint.substr(kUnknown.size(), complaint.find('\n') - kUnknown.size()));
+}
+
+Error unreadable(std::string_view complaint, std::string_view text) {
+  const std::string unknown = unknown_parameter(complaint, text);
+  return {std::make_error_code(std::errc::invalid_argument),
+          unknown.empty()
+              ? "the connection string of PostgreSQL is neither `host=... dbname=...` nor postgresql://..."
+              : "the address of PostgreSQL has a parameter that libpq does not know: " + unknown};
+}
+
+// What keeps libpq from reading the file; empty if nothing does.
+std::string trouble_with(const std::string& passfile) {
+  struct stat status {};
+  const std::string name = "the password file " + passfile;
+  if (::stat(passfile.c_str(), &status) != 0 || ::access(passfile.c_str(), R_OK) != 0)
+    return name + " cannot be read: " + std::generic_category().message(errno);
+  if (!S_ISREG(status.st_mode)) return name + " is no plain file";
+  if ((status.st_mode & 077) == 0) return {};
+  std::array<char, 8> mode{};
+  std::snprintf(mode.data(), mode.size(), "%04o", static_cast<unsigned>(status.st_mode & 07777));
+  return name + " has mode " + mode.data() + " and is passed over, since others may use it: chmod 600 " +
+         passfile;
+}
+
 }  // namespace
 
 Result<Conninfo> Conninfo::parse(const std::string& text, const std::string& application_name) {
-  char* complaint = nullptr;
-  const Options options(PQconninfoParse(text.c_str(), &complaint), PQconninfoFree);
-  if (complaint != nullptr) PQfreemem(complaint);
-  if (!options) {
-    return failure(
-        std::make_error_code(std::errc::invalid_argument),
-        "the connection string of PostgreSQL is neither `host=... dbname=...` nor postgresql://...");
-  }
+  if (ends_too_early(text)) return failure(std::make_error_code(std::errc::invalid_argument), kEscapeHint);
+  char* said = nullptr;
+  const Options options(PQconninfoParse(text.c_str(), &said), PQconninfoFree);
+  const std::unique_ptr<char, decltype(&PQfreemem)> complaint(said, PQfreemem);
+  if (!options) return Failure(unreadable(complaint ? complaint.get() : "", text));
   Conninfo info;
   for (const PQconninfoOption* one = options.get(); one->keyword != nullptr; ++one) {
     if (one->val != nullptr) info.given_.emplace_back(one->keyword, one->val);
@@ -106,6 +139,22 @@ void Conninfo::find_targets() {
   for (std::size_t i = 0; i < count; ++i) targets_.push_back({at(hosts, i), at(addresses, i), at(ports, i)});
 }
 
+std::string Conninfo::passfile() const {
+  if (!effective("service").empty()) return {};  // which may name one
+  if (std::string named = effective("passfile"); !named.empty()) return named;
+  const char* const home = std::getenv("HOME");
+  if (home == nullptr) return {};
+  std::string usual = std::string(home) + "/.pgpass";
+  return ::access(usual.c_str(), F_OK) == 0 ? usual : std::string();
+}
+
+std::string Conninfo::why_no_password() const {
+  const std::string file = passfile();
+  if (file.empty()) return {};
+  const std::string trouble = trouble_with(file);
+  return trouble.empty() ? "no line of " + file + " is for this host, port, database and user" : trouble;
+}
+
 bool Conninfo::needs_lookup(const Target& target) {
   if (target.host.empty() || !target.address.empty()) return false;
   if (target.host[0] == '/' || target.host[0] == '@' || target.host.find(',') != std::string::npos)
@@ -120,6 +169,12 @@ Pairs Conninfo::settings(const Target& target) const {
   if (!target.host.empty()) all.emplace_back("host", target.host);
   if (!target.address.empty()) all.emplace_back("hostaddr", target.address);
   if (!target.port.empty()) all.emplace_back("port", target.port);
+  // libpq would print a warning at each attempt. What ends with a slash is no file, and it is silent about
+  // that.
+  if (const std::string file = passfile(); !file.empty() && !trouble_with(file).empty()) {
+    std::erase_if(all, [](const auto& pair) { return pair.first == "passfile"; });
+    all.emplace_back("passfile", file + "/");
+  }
   return all;
 }
 

@@ -19,8 +19,8 @@ struct Target {
 
 class Conninfo {
  public:
-  // std::errc::invalid_argument if libpq cannot read it. Says nothing of what is in it: a slip of the pen
-  // shows the password.
+  // std::errc::invalid_argument if libpq cannot read it, or would take a piece of the password for something
+  // else. Of what is in it only a parameter that is not known is named: a slip of the pen shows the password.
   static Result<Conninfo> parse(const std::string& text, const std::string& application_name);
 
   const std::vector<Target>& targets() const { return targets_; }  // one at least
@@ -34,8 +34,14 @@ class Conninfo {
   // For people: `PostgreSQL at db1:5432, database "drover"`.
   std::string describe(const Target& target) const;
 
+  // Why the password is not found, when the server has asked for one: which file has no good mode, is not
+  // there, or does not have it. Empty if no file was named.
+  std::string why_no_password() const;
+
  private:
   void find_targets();
+  // The file of passwords that libpq would read; empty if none was named, and there is no ~/.pgpass.
+  std::string passfile() const;
   std::string given(std::string_view keyword) const;
   // As given, or in the environment.
   std::string effective(std::string_view keyword) const;
