@@ -22,6 +22,7 @@
 #include "store/check.h"
 #include "store/cluster.h"
 #include "store/errc.h"
+#include "store/postgres/advice.h"
 #include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_store.h"
 #include "task/engine.h"
@@ -43,7 +44,8 @@ std::size_t connections_for(const Config& config, std::size_t descriptors) {
 
 // What to do about a PostgreSQL database that cannot be used.
 Failure with_postgres_advice(const Error& error, const Config& config) {
-  std::string text = error.message + "; store " + config.shown_store();
+  std::string text = error.message;
+  text.insert(std::min(text.find('\n'), text.size()), "; store " + config.shown_store());
   if (error.code == store::Errc::kLocked) {
     text +=
         "\nAnother `drover serve` uses this data folder: stop it, or give this one a --data-dir of its own.";
@@ -53,10 +55,8 @@ Failure with_postgres_advice(const Error& error, const Config& config) {
     text += "\nStop them first. One that was killed counts for 5 s more.";
   } else if (error.code == store::Errc::kWrongClock) {
     text += "\nSet it, and keep it right with an NTP client: by `timedatectl`, see `timedatectl status`.";
-  } else if (error.code == store::Errc::kUnavailable) {
-    text +=
-        "\nSee whether `psql` connects to the same address from here. The password comes from PGPASSWORD,"
-        " ~/.pgpass or the file that ?passfile=FILE in the address names.";
+  } else if (const std::string advice = store::postgres_advice(error); !advice.empty()) {
+    text += "\n" + advice;
   }
   return Failure(Error{error.code, std::move(text)});
 }

@@ -40,13 +40,17 @@ constexpr const char* kSetUp =
 
 Error unavailable(std::string_view detail) { return failure(Errc::kUnavailable, detail).value(); }
 
-// What libpq says when it cannot connect, without the address, which we say ourselves.
+// What libpq says when it cannot connect, without the address, which we say ourselves, and with SQLSTATE
+// first if the server refused: "28P01: password authentication failed".
 std::string reason(const PGconn* connection) {
   std::string_view text = connection != nullptr ? PQerrorMessage(connection) : "out of memory";
   constexpr std::string_view kFailed = " failed: ";
   if (const auto at = text.find(kFailed); text.starts_with("connection to server") && at != text.npos) {
     text.remove_prefix(at + kFailed.size());
   }
+  // "FATAL:  28P01: ...", the first word in the server's language.
+  constexpr std::string_view kSeverity = ":  ";
+  if (const auto at = text.find(kSeverity); at < text.find(' ')) text.remove_prefix(at + kSeverity.size());
   return first_line(text);
 }
 
@@ -120,7 +124,7 @@ class Connection::Impl : public std::enable_shared_from_this<Impl> {
   bool writing_ = false;  // a handler waits until more can be sent
 
   std::deque<Wire::Answered> answers_;  // to be delivered, in order
-  bool was_up_ = true;                  // when the log last heard of it
+  bool was_up_ = false;                 // when the log last heard of it. Who starts it is told of a failure
   int failures_ = 0;
   std::minstd_rand random_{std::random_device{}()};
 };
@@ -184,6 +188,7 @@ void Connection::Impl::connect() {
   if (connection_ == nullptr || PQstatus(connection_) == CONNECTION_BAD) {
     return attempt_failed(reason(connection_));
   }
+  PQsetErrorVerbosity(connection_, PQERRORS_VERBOSE);  // with SQLSTATE, which libpq gives no other way here
   if (const ErrorCode error = take_socket()) return attempt_failed(error.message());
   wait(Descriptor::wait_write, &Impl::poll);
 }
@@ -209,6 +214,7 @@ void Connection::Impl::poll() {
 
 void Connection::Impl::set_up() {
   state_ = State::kSettingUp;
+  PQsetErrorVerbosity(connection_, PQERRORS_DEFAULT);
   wire_ = std::make_unique<Wire>(connection_);
   Unit unit;
   unit.add(kSetUp);
@@ -230,7 +236,11 @@ void Connection::Impl::on_set_up(const Wire::Answer& answer) {
 }
 
 void Connection::Impl::attempt_failed(const std::string& why) {
-  const Error error = unavailable(info_->describe(to_try_.front()) + ": " + why);
+  std::string detail = info_->describe(to_try_.front()) + ": " + why;
+  if (why.find("no password supplied") != why.npos) {
+    if (const std::string cause = info_->why_no_password(); !cause.empty()) detail += ": " + cause;
+  }
+  const Error error = unavailable(detail);
   close();
   to_try_.pop_front();
   if (!to_try_.empty()) return try_next();

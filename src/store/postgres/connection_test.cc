@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -438,7 +440,7 @@ TEST_F(ConnectionTest, SaysWhatIsWrongButNeverThePassword) {
     EXPECT_EQ(answer.error().code, Errc::kUnavailable);
   }
   EXPECT_THAT(wrong_database.listener.downs.front().message,
-              HasSubstr("database \"nowhere\": FATAL:  database \"nowhere\" does not exist"));
+              HasSubstr("database \"nowhere\": 3D000: database \"nowhere\" does not exist"));
   EXPECT_THAT(wrong_port.listener.downs.front().message,
               HasSubstr("127.0.0.1:1, database \"d\": Connection refused"));
   EXPECT_THAT(wrong_host.listener.downs.front().message, HasSubstr("address cannot be found"));
@@ -470,10 +472,41 @@ TEST(ConnectionWithAPassword, LogsInAndShowsItToNobody) {
   EXPECT_TRUE(right.run("SELECT 1"));
   ASSERT_TRUE(wrong.listener.wait([&] { return wrong.listener.downs.size() >= 2; }));
   EXPECT_THAT(wrong.listener.downs.at(0).message,
-              HasSubstr("password authentication failed for user \"guest\""));
+              HasSubstr(": 28P01: password authentication failed for user \"guest\""));
   EXPECT_THAT(wrong.listener.downs.at(0).message, Not(HasSubstr("samese")));
   ASSERT_TRUE(none.listener.wait([&] { return !none.listener.downs.empty(); }));
   EXPECT_THAT(none.listener.downs.at(0).message, HasSubstr("no password supplied"));
+}
+
+// libpq itself prints a warning at each attempt, and says no more than that there is no password.
+TEST(ConnectionWithAPassword, SaysWhatIsWrongWithThePasswordFile) {
+  TestServer server;
+  server.execute("postgres", "CREATE ROLE guest LOGIN PASSWORD 'sesame'");
+  std::ofstream(server.folder() + "/data/pg_hba.conf")
+      << "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+  server.restart();
+  const std::string file = server.folder() + "/pgpass";
+  std::ofstream(file) << "127.0.0.1:*:*:guest:sesame\n";
+  const auto at = [&](const std::string& user, const std::string& path) {
+    return "host=127.0.0.1 port=" + std::to_string(server.port()) + " user=" + user +
+           " dbname=postgres passfile=" + path;
+  };
+  const auto why = [](const std::string& conninfo) {
+    Client client(conninfo);
+    EXPECT_TRUE(client.listener.wait([&] { return !client.listener.downs.empty(); }));
+    return client.listener.downs.front().message;
+  };
+  ::chmod(file.c_str(), 0644);
+  testing::internal::CaptureStderr();
+  EXPECT_THAT(why(at("guest", file)),
+              AllOf(HasSubstr(file + " has mode 0644"), HasSubstr("chmod 600 " + file)));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), Not(HasSubstr("WARNING")));
+  EXPECT_THAT(why(at("guest", file + ".not")), HasSubstr(file + ".not cannot be read: No such file"));
+  EXPECT_THAT(why(at("guest", server.folder())), HasSubstr(server.folder() + " is no plain file"));
+  ::chmod(file.c_str(), 0600);
+  EXPECT_THAT(why(at("drover", file)), HasSubstr("no line of " + file));
+  Client right(at("guest", file));
+  EXPECT_TRUE(right.wait_up());
 }
 
 TEST(ConnectionToABrokenServer, IsUnavailableAtOnceAndComesBack) {

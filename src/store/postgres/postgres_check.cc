@@ -8,6 +8,7 @@
 
 #include "base/loop.h"
 #include "base/loop_call.h"
+#include "store/postgres/advice.h"
 #include "store/postgres/identities.h"
 #include "store/postgres/link.h"
 #include "store/postgres/schema.h"
@@ -87,9 +88,7 @@ class Check {
   // False: nothing more can be learnt.
   bool look_at_server() {
     if (const Result<> up = server_.connect(); !up) {
-      fail(up.error(),
-           "See whether `psql` connects to the same address from here. The password comes from PGPASSWORD,\n"
-           "~/.pgpass or the file that ?passfile=FILE in the address names.");
+      fail(up.error(), postgres_advice(up.error()));
       return false;
     }
     Unit unit;
@@ -119,20 +118,18 @@ class Check {
     look.add(kLookForSchema);
     const Answers found = server_.ask(std::move(look));
     if (!found) return fail(found.error()), false;
-    if (found->at(0).integer(0, 0) == 0) {
-      add("schema", Verdict::kWarning, "there is no schema drover",
-          "The first start of `drover serve` makes it. If there was one, restore a copy.");
-      return false;
-    }
-    if (found->at(0).integer(0, 1) == 0) {
+    if (is_strange(found->at(0))) {
       add("schema", Verdict::kFailure, "the schema drover belongs to another program",
           "Give Drover a database of its own.");
       return false;
     }
+    const bool is_made = found->at(0).integer(0, 1) != 0;
+    if (!is_made) look_at_rights(found->at(0).integer(0, 0) != 0);
+    if (!is_made) return false;
     Unit read;
     read.add(kReadVersion);
     const Answers version = server_.ask(std::move(read));
-    if (!version) return fail(version.error()), false;
+    if (!version) return fail(version.error(), missing_grant()), false;
     const std::int64_t number = version->at(0).integer(0, 0);
     const auto last = std::ssize(migrations());
     if (number > last) {
@@ -148,6 +145,24 @@ class Check {
     }
     add("schema", Verdict::kOk, "version " + std::to_string(number));
     return true;
+  }
+
+  std::string missing_grant() {
+    Unit unit;
+    unit.add(kMissingGrant);
+    const Answers rows = server_.ask(std::move(unit));
+    return rows ? std::string(rows->at(0).bytes(0, 0)) : std::string();
+  }
+
+  // Before the first start.
+  void look_at_rights(bool is_there) {
+    const std::string what = is_there ? "the schema drover is empty" : "there is no schema drover";
+    if (const std::string missing = missing_grant(); !missing.empty())
+      return add("schema", Verdict::kFailure, what + ", and this role may not make what belongs there",
+                 missing);
+    add("schema", Verdict::kWarning, what,
+        std::string("The first start of `drover serve` ") + (is_there ? "fills" : "makes") +
+            " it. If there was one, restore a copy.");
   }
 
   void look_for_node() {

@@ -287,6 +287,7 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   Answers run_migration();
   Failure too_new(std::int64_t version) const;
   Result<> compare_clocks();
+  Error with_grant(Error error);
   Result<std::int64_t> enter();
   Result<> load_days();
   void set_up(std::int64_t epoch, prometheus::Registry& registry);
@@ -360,21 +361,21 @@ Result<> PostgresStore::migrate() {
   look.add(kLookForSchema);
   auto found = run_now(*lease_link_, std::move(look));
   if (!found) return tl::make_unexpected(std::move(found.error()));
-  if (found->at(0).integer(0, 0) != 0 && found->at(0).integer(0, 1) == 0)
+  if (is_strange(found->at(0)))
     return failure(Errc::kCorrupt, "the schema drover belongs to another program");
   const auto last = std::ssize(options_.migrations);
   if (found->at(0).integer(0, 1) != 0) {
     Unit read;
     read.add(kReadVersion);
     auto version = run_now(*lease_link_, std::move(read));
-    if (!version) return tl::make_unexpected(std::move(version.error()));
+    if (!version) return tl::make_unexpected(with_grant(std::move(version.error())));
     const std::int64_t number = version->at(0).integer(0, 0);
     if (number > last) return too_new(number);
     if (number == last) return {};
     spdlog::info("store: the database is of version {}, and is brought to {}", number, last);
   }
   auto done = run_migration();
-  if (!done) return tl::make_unexpected(std::move(done.error()));
+  if (!done) return tl::make_unexpected(with_grant(std::move(done.error())));
   const std::int64_t number = done->back().integer(0, 0);
   if (number > last) return too_new(number);
   if (number == last) return {};
@@ -411,6 +412,16 @@ Result<> PostgresStore::compare_clocks() {
   const bool others_serve = rows->at(0).integer(0, 1) != 0;
   if (!others_serve || std::chrono::abs(skew) <= kSkewToRefuse) return {};
   return failure(Errc::kWrongClock, text_of_skew(skew));
+}
+
+// Who may not make what is to be made is told what to run.
+Error PostgresStore::with_grant(Error error) {
+  if (sqlstate(error) != "42501") return error;
+  Unit unit;
+  unit.add(kMissingGrant);
+  const auto rows = run_now(*lease_link_, std::move(unit));
+  if (rows && !rows->at(0).bytes(0, 0).empty()) error.message.append("\n").append(rows->at(0).bytes(0, 0));
+  return error;
 }
 
 Result<std::int64_t> PostgresStore::enter() {

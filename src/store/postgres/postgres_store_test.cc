@@ -139,6 +139,49 @@ TEST_F(PostgresStoreTest, StrangeSchemasAreLeftAlone) {
             std::errc::invalid_argument);
 }
 
+// A role that may make nothing in the database but what is in its own schema.
+class WeakRoleTest : public PostgresStoreTest {
+ protected:
+  void SetUp() override {
+    PostgresStoreTest::SetUp();
+    role_ = "weak_" + database_;
+    sql("CREATE ROLE " + role_ + " LOGIN");
+  }
+  Result<std::unique_ptr<Store>> open() {
+    return open_postgres(nodes_.make(server_->conninfo(database_) + " user=" + role_, "one"), clock_,
+                         registry_);
+  }
+  std::string role_;
+};
+
+TEST_F(WeakRoleTest, AnEmptySchemaThatWasMadeForItIsUsed) {
+  sql("CREATE SCHEMA drover AUTHORIZATION " + role_);
+  sql("ALTER DEFAULT PRIVILEGES IN SCHEMA drover GRANT SELECT ON TABLES TO PUBLIC");
+  for (int start = 1; start <= 2; ++start) {
+    const auto store = open();
+    ASSERT_TRUE(store) << store.error().message;
+    EXPECT_TRUE(write(**store, accept(make_task(start, 1))));
+  }
+}
+
+TEST_F(WeakRoleTest, IsToldWhatToRun) {
+  const auto said = [this] {
+    const auto store = open();
+    EXPECT_FALSE(store);
+    if (store) return std::string();
+    EXPECT_EQ(store.error().code, Errc::kRejected);
+    EXPECT_THAT(store.error().message, HasSubstr("42501: permission denied"));
+    return store.error().message;
+  };
+  EXPECT_THAT(said(), testing::AllOf(HasSubstr("GRANT CREATE ON DATABASE " + database_ + " TO " + role_),
+                                     HasSubstr("CREATE SCHEMA drover AUTHORIZATION " + role_)));
+  sql("CREATE SCHEMA drover");
+  EXPECT_THAT(said(), HasSubstr("ALTER SCHEMA drover OWNER TO " + role_));
+  sql("DROP SCHEMA drover");
+  ASSERT_TRUE(PostgresStoreTest::open());
+  EXPECT_THAT(said(), HasSubstr("belongs to the role drover"));
+}
+
 // The writer's server process is ended again and again, at any moment of a write.
 TEST_F(PostgresStoreTest, WhatIsAnsweredIsTrueHoweverOftenTheConnectionBreaks) {
   auto store = open().value();

@@ -21,6 +21,12 @@ bool may_pass(std::string_view state) {
          std::find(kStates.begin(), kStates.end(), state) != kStates.end();
 }
 
+bool is_state(std::string_view text) {
+  return text.size() == kLength && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+         });
+}
+
 std::string_view field(const pg_result* result, int code) {
   const char* text = PQresultErrorField(result, code);
   return text != nullptr ? text : std::string_view{};
@@ -48,9 +54,17 @@ std::string sqlstate(const Error& error) {
   rest.remove_prefix(before.size());
   if (rest.size() < kLength + 1 || rest[kLength] != ':') return {};
   const std::string_view state = rest.substr(0, kLength);
-  const bool fits = std::all_of(state.begin(), state.end(),
-                                [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
-  return fits ? std::string(state) : std::string{};
+  return is_state(state) ? std::string(state) : std::string{};
+}
+
+std::string sqlstate_in(std::string_view message) {
+  constexpr std::string_view kColon = ": ";
+  for (std::size_t at = message.find(kColon); at != message.npos; at = message.find(kColon, at + 1)) {
+    const std::string_view state = message.substr(at + kColon.size()).substr(0, kLength);
+    if (is_state(state) && message.substr(at + kColon.size() + kLength).starts_with(kColon))
+      return std::string(state);
+  }
+  return {};
 }
 
 }  // namespace drover::store::postgres

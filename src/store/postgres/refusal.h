@@ -15,6 +15,9 @@ namespace drover::store::postgres {
 Error refusal(const pg_result* result);
 Error refusal(std::string_view sqlstate, std::string_view sentence);
 
+// The same in the words of a whole message, also of a login that the server refused.
+std::string sqlstate_in(std::string_view message);
+
 // What libpq says, of which the first line has the reason and the others advice.
 std::string first_line(std::string_view text);
 

@@ -7,7 +7,27 @@
 namespace drover::store::postgres {
 
 const char* const kLookForSchema =
-    "SELECT to_regnamespace('drover') IS NOT NULL, to_regclass('drover.version') IS NOT NULL";
+    "SELECT to_regnamespace('drover') IS NOT NULL,"
+    " EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace('drover') AND relname = 'version'),"
+    " EXISTS (SELECT 1 FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass"
+    " AND refobjid = to_regnamespace('drover') AND deptype = 'n')";
+
+bool is_strange(const Rows& found) { return found.integer(0, 1) == 0 && found.integer(0, 2) != 0; }
+
+const char* const kMissingGrant = R"sql(
+SELECT CASE
+  WHEN to_regnamespace('drover') IS NULL AND NOT has_database_privilege(current_database(), 'CREATE') THEN
+    format(E'Let the owner of the database or a superuser run one of these in it:\n'
+           '  GRANT CREATE ON DATABASE %1$I TO %2$I;\n'
+           '  CREATE SCHEMA drover AUTHORIZATION %2$I;', current_database(), current_user)
+  WHEN NOT has_schema_privilege(to_regnamespace('drover'), 'CREATE')
+       OR NOT has_schema_privilege(to_regnamespace('drover'), 'USAGE') THEN
+    (SELECT CASE
+       WHEN EXISTS (SELECT 1 FROM pg_class c WHERE c.relnamespace = n.oid) THEN
+         format('The schema drover belongs to the role %I: let the address name that one.', r.rolname)
+       ELSE format(E'Let a superuser run this in the database:\n  ALTER SCHEMA drover OWNER TO %I;', current_user)
+     END FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'drover')
+  ELSE '' END)sql";
 
 const char* const kReadVersion = "SELECT version FROM drover.version";
 
@@ -32,6 +52,9 @@ BEGIN
   SET LOCAL lock_timeout = '10s';
   IF NOT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = 'drover') THEN
     CREATE SCHEMA drover;
+  END IF;
+  IF NOT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = 'drover' AND c.relname = 'version') THEN
     CREATE TABLE drover.version(version bigint NOT NULL);
     INSERT INTO drover.version VALUES(0);
   END IF;

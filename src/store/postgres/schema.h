@@ -45,8 +45,15 @@ inline constexpr char kMovedState[] = "DR004";       // shards have other owners
 // its semicolon. Only ever add at the end.
 std::span<const std::string> migrations();
 
-// One row: whether there is a schema `drover`; whether it has a table `version`.
+// One row: whether there is a schema `drover`; whether it has a table `version`; whether anything is in it.
+// Needs no right to the schema.
 extern const char* const kLookForSchema;
+
+// Whether it is another program's. An empty one was made beforehand, for this.
+bool is_strange(const Rows& found);
+
+// One row: what has to be run so that this role may make what is missing; empty if it may.
+extern const char* const kMissingGrant;
 
 extern const char* const kReadVersion;  // one row
 
