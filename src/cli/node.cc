@@ -112,6 +112,7 @@ class NodeImpl final : public Node {
   }
 
   bool lost() const override { return lost_; }
+  std::string lost_to() const override { return lost_ ? twin_ : std::string(); }
 
   void drain(std::function<void()> done) override {
     draining_ = true;
@@ -146,7 +147,10 @@ class NodeImpl final : public Node {
   Result<> open_store() {
     Result<std::unique_ptr<store::Store>> store =
         config_.on_postgres() ? store::open_postgres({config_.store, host_name(), config_.data_dir + "/node",
-                                                      [this] { lost_ = true; }},
+                                                      [this](const std::string& twin) {
+                                                        twin_ = twin;
+                                                        lost_ = true;
+                                                      }},
                                                      clock_, registry_)
                               : store::open_sqlite({config_.database()}, registry_);
     if (!store) return with_advice(store.error(), config_);
@@ -376,6 +380,7 @@ class NodeImpl final : public Node {
   std::size_t phones_ = 0;
   std::size_t instances_ = 0;
   std::atomic<bool> draining_{false};
+  std::string twin_;  // set before lost_
   std::atomic<bool> lost_{false};
   bool stopped_ = false;
   std::optional<identity::FirstAdministrator> administrator_;

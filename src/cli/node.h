@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/result.h"
 #include "cli/config.h"
@@ -34,6 +35,8 @@ class Node {
 
   // Any thread: another server has taken over the database. This one can do nothing any more but stop.
   virtual bool lost() const = 0;
+  // Once it is lost: the server that has a copy of this one's data folder, and came by that; else empty.
+  virtual std::string lost_to() const = 0;
 
   // Takes no more tasks and begins no more jobs; /readyz answers 503. `done` comes from another thread, when
   // the last running job has ended.

@@ -100,6 +100,17 @@ void drain(Node& node, StopSignals& signals, Seconds patience) {
   node.stop();  // afterwards `drained` is told nothing more
 }
 
+std::string how_it_was_lost(const Config& config, const std::string& twin) {
+  const std::string end = ": what ran here ends there as interrupted";
+  if (twin.empty())
+    return "another server has taken over " + config.shown_store() +
+           ", because this one did not renew its lease for 5 s" + end;
+  return "the server on " + twin + " has taken over, because it has the same `node` file as this one, " +
+         config.data_dir + "/node" + end +
+         ".\nTwo servers with the same one end each other: remove it from the data folder that is a copy."
+         "\nThe next start there makes another.";
+}
+
 int serve_until_stopped(const ServeOptions& options, const LoadedConfig& loaded) {
   const Config& config = loaded.config;
   for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
@@ -117,10 +128,7 @@ int serve_until_stopped(const ServeOptions& options, const LoadedConfig& loaded)
   if ((*node)->lost()) {
     (*node)->stop();
     flush_log();
-    return show_error({make_error_code(Errc::kRefused),
-                       "another server has taken over " + config.shown_store() +
-                           ", because this one did not renew its lease for 5 s: what ran here ends there as"
-                           " interrupted"});
+    return show_error({make_error_code(Errc::kRefused), how_it_was_lost(config, (*node)->lost_to())});
   }
   drain(**node, signals, Seconds(config.drain_timeout_s));
   spdlog::info("stopped");

@@ -545,7 +545,16 @@ void PostgresStore::make_days_ahead() {
 void PostgresStore::on_fenced() {
   if (std::exchange(fenced_, true)) return;
   if (writer_) writer_->fence();
-  if (options_.on_fenced) options_.on_fenced();
+  if (!options_.on_fenced) return;
+  // A node that stands under this one's own name has come by a copy of the file.
+  Unit unit;
+  Params params;
+  params.add_text(id_.text());
+  unit.add("SELECT name FROM drover.node WHERE id = $1", std::move(params));
+  lease_link_->connection().run(std::move(unit), [this](const Answers& rows) {
+    const bool found = rows && rows->at(0).size() > 0;
+    options_.on_fenced(found ? std::string(rows->at(0).bytes(0, 0)) : std::string());
+  });
 }
 
 Result<IdentityRows> PostgresStore::identity_rows() {

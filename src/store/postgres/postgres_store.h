@@ -10,7 +10,7 @@
 // than writes that were called after them.
 //
 // When another node has taken this one for dead, which happens only to one that did not renew its lease for
-// 5 s, everything fails with kFenced, for good.
+// 5 s, or whose node file was copied, everything fails with kFenced, for good.
 //
 // Changes of users and instances are answered when all nodes go by them, at the latest after 10 s.
 //
@@ -38,8 +38,9 @@ struct PostgresOptions {
   // A file of this node's, made when missing and held while open: by it a start after a crash knows the lease
   // that was left behind, and need not wait for its end.
   std::string node_file;
-  // Called once, on the store's thread, when the lease is lost. May be empty.
-  std::function<void()> on_fenced = {};
+  // Called once, on the store's thread, when the lease is lost. `twin`: what the node is called that has a
+  // copy of `node_file` and came by that; else empty. May be empty.
+  std::function<void(const std::string& twin)> on_fenced = {};
   // The versions of the schema: others than these are for tests. Needed until the store is open.
   std::span<const std::string> migrations = postgres::migrations();
 };

@@ -7,7 +7,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
+#include <future>
 #include <map>
 #include <random>
 #include <set>
@@ -105,7 +107,10 @@ TEST_F(PostgresStoreTest, ANodeThatCrashedDoesNotWaitForItsOwnLease) {
 TEST_F(PostgresStoreTest, ALostLeaseIsNoticed) {
   std::atomic<int> calls = 0;
   PostgresOptions options = nodes_.make(server_->conninfo(database_), "one");
-  options.on_fenced = [&calls] { ++calls; };
+  options.on_fenced = [&calls](const std::string& twin) {
+    EXPECT_EQ(twin, "");
+    ++calls;
+  };
   auto store = open_postgres(options, clock_, registry_);
   sql("DELETE FROM drover.node");
   EXPECT_TRUE(eventually([&] { return calls == 1; }));
@@ -180,6 +185,21 @@ TEST_F(WeakRoleTest, IsToldWhatToRun) {
   sql("DROP SCHEMA drover");
   ASSERT_TRUE(PostgresStoreTest::open());
   EXPECT_THAT(said(), HasSubstr("belongs to the role drover"));
+}
+
+TEST_F(PostgresStoreTest, ACopiedNodeFileIsNamed) {
+  PostgresOptions options = nodes_.make(server_->conninfo(database_), "first");
+  std::promise<std::string> fenced;
+  options.on_fenced = [&fenced](const std::string& twin) { fenced.set_value(twin); };
+  const auto first = open_postgres(options, clock_, registry_);
+  ASSERT_TRUE(first) << first.error().message;
+  PostgresOptions copy = nodes_.make(server_->conninfo(database_), "second");
+  std::filesystem::copy_file(options.node_file, copy.node_file);
+  const auto second = open_postgres(copy, clock_, registry_);
+  ASSERT_TRUE(second) << second.error().message;
+  auto twin = fenced.get_future();
+  ASSERT_EQ(twin.wait_for(Seconds(30)), std::future_status::ready);
+  EXPECT_EQ(twin.get(), "second");
 }
 
 // The writer's server process is ended again and again, at any moment of a write.

@@ -74,7 +74,7 @@ class Member final : public ShardEvents {
 
   Member(PostgresOptions options, Owners& owners) : owners_(owners) {
     owners_.welcome(this);
-    options.on_fenced = [this] { note("fenced"); };
+    options.on_fenced = [this](const std::string&) { note("fenced"); };
     auto opened = open_postgres(options, clock_, registry_);
     EXPECT_TRUE(opened) << opened.error().message;
     if (opened) store_ = std::move(*opened);
