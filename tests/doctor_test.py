@@ -31,6 +31,32 @@ def start(data):
     return result.returncode, result.stderr
 
 
+class OfPostgres(unittest.TestCase):
+    """Folders of servers whose tasks are elsewhere."""
+
+    def test_the_store_has_to_be_named(self):
+        data = os.path.join(temp_folder(self), "data")
+        os.mkdir(data, mode=0o700)
+        with open(os.path.join(data, "node"), "w") as node:
+            node.write("0" * 32 + "\n")
+        found, _ = doctor(data, expect=1)
+        self.assertEqual(found["database"]["result"], "fail")
+        self.assertIn("in PostgreSQL, and is not running", found["database"]["message"])
+        self.assertIn("DROVER_STORE", found["database"]["advice"])
+        found, _ = doctor(data, "--store", "postgresql://ann:secret@127.0.0.1:1/d", expect=1)
+        self.assertIn("postgresql://ann:***@127.0.0.1:1/d", found["database"]["message"])
+        # Tasks that have come back to a file are looked at there.
+        with open(os.path.join(data, "drover.db"), "w"):
+            pass
+        found, _ = doctor(data, expect=1)
+        self.assertIn("drover.db is cut off", found["database"]["message"])
+
+    def test_a_store_that_is_none(self):
+        found, _ = doctor(temp_folder(self), "--store", "postgresql://ann:se@cret@h/d", expect=1)
+        self.assertIn("%40", found["settings"]["message"])
+        self.assertNotIn("cret", json.dumps(found))
+
+
 class Sound(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -3,6 +3,7 @@
 and nothing is lost or begun twice."""
 
 import collections
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from certificates import Pair
 from crash import Rounds, survive
 from crash_checks import History
 from harness import (DROVER, PATIENCE, PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, instance,
-                     temp_folder, until)
+                     no_zombie, temp_folder, until)
 from postgres import Postgres, Replica
 
 ROUNDS = 30 if PATIENCE_FACTOR <= 1 else 8
@@ -95,6 +96,10 @@ class Works(OnPostgres):
         self.assertRegex(report, "PostgreSQL 1[0-9]")
         self.assertIn("2 instances", report)
         self.assertIn("running on", report)
+        for line in report.splitlines():
+            self.assertRegex(line, "^(ok  |warn|     ) ", "findings and nothing else")
+        as_json = server.cli("doctor", "--json", expect=0, more={"DROVER_STORE": server.settings["DROVER_STORE"]})
+        self.assertTrue(json.loads(as_json.stdout)["ok"])
         self.assertEqual(server.stop(), 0)
         away = server.cli("doctor", expect=1, more={"DROVER_STORE": "postgresql://ann:secret@127.0.0.1:1/d"}).stdout
         self.assertNotIn("secret", away)
@@ -134,6 +139,115 @@ class Works(OnPostgres):
                       "postgresql://ann:secret@127.0.0.1:1/d", environment=environment(), expect=2)
         self.assertNotIn("secret", refused.stdout + refused.stderr)
         self.assertIn("127.0.0.1:1", refused.stderr)
+
+
+class Refused(OnPostgres):
+    """A start that cannot go on says why, once, and what to do; and so does doctor."""
+
+    def serve(self, store, expect=2, **variables):
+        done = subprocess.run([DROVER, "serve", "--http-port", "0", "--data-dir", temp_folder(self), "--store", store],
+                              capture_output=True, text=True, timeout=PATIENCE, env=environment(**variables))
+        self.assertEqual(done.returncode, expect, done.stderr)
+        return done.stderr
+
+    def doctor(self, store, expect):
+        return cli("doctor", "--data-dir", temp_folder(self), "--store", store, environment=environment(),
+                   expect=expect).stdout
+
+    def at(self, rest, user="drover"):
+        return "postgresql://%s@127.0.0.1:%d/%s" % (user, self.postgres.port, rest)
+
+    def test_the_reason_stands_there_once(self):
+        said = self.serve(self.at("nowhere"))
+        self.assertEqual(said.count("does not exist"), 1, said)
+        self.assertIn("3D000", said)
+        self.assertIn("createdb", said)
+        self.assertNotIn("psql", said)
+        self.assertEqual(self.serve("postgresql://drover@127.0.0.1:1/d").count("refused"), 1)
+
+    def test_an_address_shows_no_password(self):
+        for word in ("serve", "doctor"):
+            for address in ("postgresql://drover:se@cret@127.0.0.1/d", "postgresql://drover:se/cret@127.0.0.1/d"):
+                more = ["--print-config"] if word == "serve" else []
+                done = subprocess.run([DROVER, word, "--store", address, *more], capture_output=True, text=True,
+                                      timeout=PATIENCE, env=environment())
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("%40", done.stdout + done.stderr)
+                self.assertNotIn("cret", done.stdout + done.stderr)
+        said = self.serve(self.at("d?sslpassword=secret&sslmod=x"))
+        self.assertNotIn("secret", said)
+        said = self.serve(self.at("d?sslmod=x"))
+        self.assertIn('libpq does not know: "sslmod"', said)
+
+    def test_who_may_not_make_the_schema(self):
+        url = self.database()
+        name = url.rsplit("/", 1)[1]
+        self.postgres.sql('CREATE ROLE "Weak" LOGIN')
+        weak = self.at(name, user="Weak")
+        for said in (self.serve(weak), self.doctor(weak, expect=1)):
+            self.assertIn('GRANT CREATE ON DATABASE %s TO "Weak"' % name, said)
+            self.assertIn('CREATE SCHEMA drover AUTHORIZATION "Weak"', said)
+            self.assertNotIn("psql", said)
+        self.postgres.sql('CREATE SCHEMA drover AUTHORIZATION "Weak"', name)
+        self.assertIn("the schema drover is empty", self.doctor(weak, expect=0))
+        server = Server(temp_folder(self), settings={"DROVER_STORE": weak})
+        self.addCleanup(server.close)
+        self.assertEqual(server.stop(), 0)
+        self.assertRegex(self.doctor(weak, expect=0), "ok +schema +version")
+
+    def test_read_only(self):
+        url = self.database()
+        self.postgres.sql("ALTER DATABASE %s SET default_transaction_read_only = on" % url.rsplit("/", 1)[1])
+        for address in (url, url + "?target_session_attrs=any"):
+            said = self.serve(address)
+            self.assertIn("a pooler stands in between", said)
+            self.assertNotIn("psql", said)
+
+    def test_a_config_file_with_a_password_that_others_may_read(self):
+        folder = temp_folder(self)
+        path = os.path.join(folder, "drover.toml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write('store = "%s"\n' % self.database().replace("drover@", "drover:secret@"))
+        for mode, warned in ((0o644, True), (0o600, False)):
+            os.chmod(path, mode)
+            server = Server(folder, "--config", path)
+            self.addCleanup(server.close)
+            self.assertEqual(server.stop(), 0)
+            self.assertEqual("chmod 600 " + path in server.log(), warned, server.log())
+            self.assertNotIn("secret", server.log())
+            os.remove(server.log_path)
+
+    def test_a_folder_whose_store_is_not_named(self):
+        _, server = self.start(1)
+        copy = os.path.join(server.folder, "copy")
+        for running in (True, False):
+            found = cli("doctor", "--data-dir", server.data, environment=environment(), expect=1).stdout
+            self.assertIn("keeps its tasks in PostgreSQL", found)
+            self.assertIn("--store", found)
+            self.assertIn("DROVER_STORE", found)
+            self.assertEqual("is running, pid %d" % server.process.pid in found, running, found)
+            refused = cli("backup", copy, "--data-dir", server.data, environment=environment(), expect=2).stderr
+            self.assertIn("pg_dump", refused)
+            named = cli("doctor", "--data-dir", server.data, "--store", server.settings["DROVER_STORE"],
+                        environment=environment(), expect=0).stdout
+            self.assertEqual("none is running" in named, not running, named)
+            if running:
+                self.assertEqual(server.stop(), 0)
+
+    def test_a_copied_folder(self):
+        _, server = self.start(1)
+        other = os.path.join(server.folder, "other")
+        os.mkdir(other, mode=0o700)
+        for name in ("node", "masterkey", "adbkey"):
+            shutil.copy(os.path.join(server.data, name), other)
+        copy = Server(temp_folder(self), data=other, settings=server.settings)
+        self.addCleanup(copy.close)
+        self.assertEqual(server.process.wait(PATIENCE), 1)
+        no_zombie(server.process)
+        said = server.log()
+        self.assertIn(os.path.join(server.data, "node"), said)
+        self.assertIn("Two servers with the same one end each other", said)
+        self.assertNotIn("did not renew", said)
 
 
 class Breaks(OnPostgres):

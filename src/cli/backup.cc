@@ -209,9 +209,10 @@ void tell(const BackupOptions& options, const std::string& destination, const st
 int back_up(const BackupOptions& options) {
   const Result<LoadedConfig> loaded = load_local_config(options.local.config, options.local.data_dir);
   if (!loaded) return show_error(loaded.error());
-  if (loaded->config.on_postgres()) {
+  if (loaded->config.on_postgres() || lacks_store(loaded->config)) {
+    const std::string store = lacks_store(loaded->config) ? "PostgreSQL" : loaded->config.shown_store();
     return show_error({make_error_code(Errc::kUsage),
-                       "tasks are kept in " + loaded->config.shown_store() +
+                       "tasks are kept in " + store +
                            ": copy that database with pg_dump or pg_basebackup, and these beside it: " +
                            loaded->config.master_key() + ", " + loaded->config.adb.key});
   }

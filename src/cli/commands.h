@@ -90,6 +90,7 @@ int back_up(const BackupOptions& options);
 
 struct DoctorOptions {
   LocalOptions local;
+  std::string store;  // empty: as configured
   bool full = false;
 };
 int examine(const DoctorOptions& options);

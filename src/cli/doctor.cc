@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
+#include <map>
+#include <string>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/doctor_checks.h"
 #include "cli/errc.h"
@@ -99,8 +102,12 @@ std::string where_set(const LoadedConfig& loaded) {
 }  // namespace
 
 int examine(const DoctorOptions& options) {
+  (void)start_logging({.level = "off"});  // findings say it all, and programs read them
   Report report(options.local.json);
-  const Result<LoadedConfig> loaded = load_local_config(options.local.config, options.local.data_dir);
+  std::map<std::string, std::string> flags;
+  if (!options.local.data_dir.empty()) flags["data_dir"] = options.local.data_dir;
+  if (!options.store.empty()) flags["store"] = options.store;
+  const Result<LoadedConfig> loaded = load_local_config(options.local.config, std::move(flags));
   if (!loaded) {
     report.add({"settings", Verdict::kFailure, loaded.error().message,
                 "`drover serve` does not start with these: correct them, then look again."});
@@ -118,6 +125,10 @@ int examine(const DoctorOptions& options) {
   report.add(check_disk(config));
   report.add(check_key(config));
   if (config.http.tls()) report.add(check_certificate(config));
+  if (lacks_store(config)) {
+    report.add(check_node(config));
+    return report.end();
+  }
   store::CheckReport database =
       config.on_postgres()
           ? store::check_postgres(config.store, config.shown_store())

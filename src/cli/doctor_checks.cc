@@ -17,10 +17,12 @@
 
 #include "adb/key.h"
 #include "base/clock.h"
+#include "cli/local_config.h"
 #include "cli/node.h"
 #include "http/certificate.h"
 #include "identity/master_key.h"
 #include "identity/sealed_key.h"
+#include "store/file_lock.h"
 
 namespace drover::cli {
 namespace {
@@ -172,6 +174,17 @@ std::vector<Finding> check_disk(const Config& config) {
          "A database with a write-ahead log needs a disk of this machine: move the folder to one."});
   }
   return findings;
+}
+
+Finding check_node(const Config& config) {
+  const auto holder = store::FileLock::holder(config.data_dir + "/node.lock");
+  std::string running = "and is not running";
+  if (holder && holder->held)
+    running = holder->pid == 0 ? "and is running" : "and is running, pid " + std::to_string(holder->pid);
+  return {"database", Verdict::kFailure,
+          "the server of this folder keeps its tasks in PostgreSQL, " + running +
+              "; its address is not known here",
+          how_to_name_store()};
 }
 
 Finding check_key(const Config& config) {

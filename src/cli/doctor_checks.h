@@ -12,6 +12,8 @@ namespace drover::cli {
 std::vector<store::Finding> check_folder(const Config& config);
 // Room left, and whether the file system is one that a database with a log can live on.
 std::vector<store::Finding> check_disk(const Config& config);
+// Of a folder for which lacks_store() holds.
+store::Finding check_node(const Config& config);
 store::Finding check_key(const Config& config);
 // Whether the master key is there and opens every access key of the database.
 store::Finding check_master_key(const Config& config, const store::CheckReport& report);

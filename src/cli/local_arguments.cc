@@ -42,10 +42,15 @@ void add_doctor(CLI::App& app, Action& action) {
   doctor->footer(
       "Example:\n"
       "  drover doctor\n"
-      "  drover doctor --full --data-dir /srv/backup/drover-monday\n\n"
+      "  drover doctor --full --data-dir /srv/backup/drover-monday\n"
+      "  drover doctor --store 'postgresql://drover@db.example/drover'\n\n"
       "Changes nothing; the server may run meanwhile. It reads the whole database.\n"
       "Exit code: 0 fine, or warnings only; 1 something is wrong; 2 wrong usage.");
   doctor->add_flag("--full", options->full, "Check indexes as well, which takes several times as long");
+  doctor
+      ->add_option("--store", options->store,
+                   "Where tasks are kept, as `drover serve` is told (DROVER_STORE)")
+      ->type_name("VALUE");
   add_local_options(*doctor, options->local);
   doctor->callback([options, &action] { action = [options] { return examine(*options); }; });
 }

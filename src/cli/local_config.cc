@@ -1,6 +1,7 @@
 #include "cli/local_config.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <utility>
 
 #include "cli/paths.h"
@@ -22,6 +23,18 @@ Result<LoadedConfig> load_local_config(const std::string& file, const std::strin
   std::map<std::string, std::string> flags;
   if (!data_dir.empty()) flags["data_dir"] = data_dir;
   return load_local_config(file, std::move(flags));
+}
+
+bool lacks_store(const Config& config) {
+  std::error_code error;
+  return !config.on_postgres() && std::filesystem::exists(config.data_dir + "/node", error) &&
+         !std::filesystem::exists(config.database(), error);
+}
+
+std::string how_to_name_store() {
+  return "Name the store as `drover serve` is told it: --store postgresql://..., DROVER_STORE, or --config "
+         "FILE "
+         "for a\ndrover.toml that has it.";
 }
 
 }  // namespace drover::cli
