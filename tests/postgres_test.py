@@ -129,6 +129,32 @@ class Works(OnPostgres):
                       environment=environment(**server.settings), expect=2)
         self.assertIn("Copy theirs there", refused.stderr)
 
+    def test_a_node_that_cannot_serve_takes_nothing(self):
+        """What its settings make fail fails before the others give it their phones."""
+        _, server = self.start(2)
+        folder = temp_folder(self)
+        keys = [os.path.join(server.data, key) for key in ("masterkey", "adbkey")]
+
+        def refused(why, *arguments):
+            data = os.path.join(folder, "data-%d" % len(os.listdir(folder)))
+            os.makedirs(data, mode=0o700)
+            for key in keys:
+                shutil.copy2(key, data)
+            if "drover.sock" in why:
+                open(os.path.join(data, "drover.sock"), "w").close()
+            said = cli("serve", "--data-dir", data, "--store", server.settings["DROVER_STORE"], *arguments,
+                       environment=environment(), expect=2).stderr
+            self.assertIn(why, said)
+            self.assertNotIn("this node serves", said)
+
+        refused("Address already in use", "--http-port", str(server.port))
+        refused("drover.sock", "--http-port", "0")
+        refused("nothing.pem", "--http-port", "0", "--http-tls-certificate", os.path.join(folder, "nothing.pem"),
+                "--http-tls-key", os.path.join(folder, "nothing.pem"))
+        self.assertNotIn("to another node", server.log())
+        with Client(server) as client:
+            self.assertIn(b"drover_shards 256", client.get("/metrics").body)
+
     def test_a_password_is_not_shown(self):
         shown = cli("serve", "--print-config", "--store", "postgresql://ann:secret@db.example/d?password=secret&x=1",
                     environment=environment()).stdout

@@ -100,8 +100,16 @@ class NodeImpl final : public Node {
     if (auto done = open_key(); !done) return done;
     if (auto done = open_store(); !done) return done;
     if (auto done = open_identity(); !done) return done;
+    if (auto done = make_engine(); !done) return done;
+    if (auto done = listen(); !done) return done;
+    if (!config_.auth.admin_password_file.empty()) {
+      if (auto done = make_administrator(); !done) return done;
+    }
+    // Who joins takes phones away from other nodes. What the settings can make fail has failed by now, so
+    // that one that is started again and again does not do so each time.
     if (auto done = start_engine(); !done) return done;
-    if (auto done = start_http(); !done) return done;
+    server_->serve();
+    // One whose password is shown once comes last: a start that fails shows nobody anything.
     return make_administrator();
   }
 
@@ -243,7 +251,7 @@ class NodeImpl final : public Node {
                     written.error().message);
   }
 
-  // Last, so that a start that fails has not made a password that nobody was shown.
+  // Nothing if there is a user.
   Result<> make_administrator() {
     if (!identity_->users().empty()) return {};
     std::string password;
@@ -271,7 +279,7 @@ class NodeImpl final : public Node {
     return {};
   }
 
-  Result<> start_engine() {
+  Result<> make_engine() {
     Result<std::vector<store::Instance>> instances = store_->instances();
     if (!instances) return with_advice(instances.error(), config_);
     instances_ = instances->size();
@@ -286,9 +294,16 @@ class NodeImpl final : public Node {
       fleet_ = std::make_unique<fleet::Fleet>(loop, *store_, keys_, registry_);
       engine_ = task::make_engine(loop, *fleet_, *store_, engine_options(), registry_);
     });
+    known_instances_ = *std::move(instances);
+    return {};
+  }
+
+  Result<> start_engine() {
+    auto instances = std::exchange(known_instances_, {});
     const Result<std::int64_t> newest_ms =
-        store_->cluster() != nullptr ? join(*std::move(instances)) : recover(*std::move(instances));
+        store_->cluster() != nullptr ? join(std::move(instances)) : recover(std::move(instances));
     if (!newest_ms) return with_advice(newest_ms.error(), config_);
+    Loop& loop = thread_.loop();
     call_on(loop, [&] {
       retention_ = std::make_unique<task::Retention>(loop, *store_, retention_options(), *newest_ms);
       retention_->start();
@@ -342,7 +357,8 @@ class NodeImpl final : public Node {
             Seconds(config_.retention.audit_days * 24 * 3600)};
   }
 
-  Result<> start_http() {
+  // Nobody is answered yet.
+  Result<> listen() {
     api::ApiOptions options;
     options.ready = [this]() -> Result<> {
       if (draining_) return fail(Errc::kRefused, "the server is stopping");
@@ -366,9 +382,10 @@ class NodeImpl final : public Node {
     server.max_connections = connections_;
     server.body_memory = server.answer_memory = static_cast<std::size_t>(config_.http.memory / 2);
     server.access_log = config_.http.access_log;
-    Result<std::unique_ptr<http::Server>> started = http::Server::start(clock_, server, router_, registry_);
-    if (!started) return Failure(started.error());
-    server_ = *std::move(started);
+    Result<std::unique_ptr<http::Server>> listening =
+        http::Server::listen(clock_, server, router_, registry_);
+    if (!listening) return Failure(listening.error());
+    server_ = *std::move(listening);
     return {};
   }
 
@@ -383,6 +400,7 @@ class NodeImpl final : public Node {
   std::string twin_;  // set before lost_
   std::atomic<bool> lost_{false};
   bool stopped_ = false;
+  std::vector<store::Instance> known_instances_;  // until the engine starts
   std::optional<identity::FirstAdministrator> administrator_;
   prometheus::Registry registry_;
   http::Router router_;

@@ -349,6 +349,32 @@ TEST_F(LifetimeTest, UnixSocketThatNobodyAnswersIsReplaced) {
   EXPECT_EQ(Client::local(path).ask(kHello).body, "hello");
 }
 
+TEST_F(LifetimeTest, WhoConnectsBeforeItServesWaits) {
+  options_.unix_socket = socket_path();
+  server_ = Server::listen(clock_, options_, router_, registry_).value();
+  Client tcp = Client::tcp(server_->port());
+  EXPECT_TRUE(tcp.connected());
+  Client local = Client::local(options_.unix_socket);
+  local.send(kHello);
+  std::this_thread::sleep_for(Millis(50));
+  EXPECT_FALSE(local.readable());
+  server_->serve();
+  EXPECT_EQ(local.read().body, "hello");
+  if (!options_.tls.certificate.empty()) tcp.secure(tls_);
+  EXPECT_EQ(tcp.ask(kHello).body, "hello");
+}
+
+TEST_F(LifetimeTest, WhoWaitsForOneThatNeverServesIsLetGo) {
+  options_.unix_socket = socket_path();
+  server_ = Server::listen(clock_, options_, router_, registry_).value();
+  Client client = Client::tcp(server_->port());
+  client.send(kHello);
+  server_.reset();
+  EXPECT_TRUE(client.ended());
+  struct stat status {};
+  EXPECT_NE(::stat(options_.unix_socket.c_str(), &status), 0);
+}
+
 TEST_F(LifetimeTest, UnixSocketDoesNotReplaceAFile) {
   const std::string path = options_.unix_socket = socket_path();
   std::fclose(std::fopen(path.c_str(), "w"));

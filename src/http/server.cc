@@ -36,7 +36,7 @@ class ServerImpl final : public Server {
 
   ~ServerImpl() override { stop(Millis(0)); }
 
-  Result<> start() {
+  Result<> listen() {
     const ServerOptions& options = shared_.options;
     auto tcp = ListeningSocket::tcp(options.address, options.port);
     if (!tcp) return Failure(tcp.error());
@@ -61,12 +61,15 @@ class ServerImpl final : public Server {
       listeners_.push_back(std::make_unique<Listener>(
           std::move(socket), *workers_.front(), [this](Accepted accepted) { deliver(std::move(accepted)); }));
     }
+    return {};
+  }
+
+  void serve() override {
     Loop& first = workers_.front()->loop();
     run_on(first, [&] {
-      if (shared_.certificates) shared_.certificates->start(first, options.tls_check);
+      if (shared_.certificates) shared_.certificates->start(first, shared_.options.tls_check);
       for (auto& listener : listeners_) listener->start();
     });
-    return {};
   }
 
   std::uint16_t port() const override { return port_; }
@@ -125,16 +128,23 @@ Result<> check(const ServerOptions& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::start(const Clock& clock, ServerOptions options, const Router& router,
-                                              prometheus::Registry& registry) {
+Result<std::unique_ptr<Server>> Server::listen(const Clock& clock, ServerOptions options,
+                                               const Router& router, prometheus::Registry& registry) {
   if (auto good = check(options); !good) return Failure(good.error());
   try {
     auto server = std::make_unique<ServerImpl>(clock, std::move(options), router, registry);
-    if (auto started = server->start(); !started) return Failure(started.error());
+    if (auto listening = server->listen(); !listening) return Failure(listening.error());
     return server;
   } catch (const std::system_error& error) {
     return failure(error.code(), "HTTP server");  // no thread could be made
   }
+}
+
+Result<std::unique_ptr<Server>> Server::start(const Clock& clock, ServerOptions options, const Router& router,
+                                              prometheus::Registry& registry) {
+  auto server = listen(clock, std::move(options), router, registry);
+  if (server) (*server)->serve();
+  return server;
 }
 
 }  // namespace drover::http

@@ -44,10 +44,17 @@ struct ServerOptions {
 
 class Server {
  public:
-  // `router` and `registry` outlive the server.
+  // All that can fail: it listens, with all routes in `router`, but nobody is accepted before serve(). Who
+  // connects meanwhile waits. `router` and `registry` outlive the server.
+  static Result<std::unique_ptr<Server>> listen(const Clock& clock, ServerOptions options,
+                                                const Router& router, prometheus::Registry& registry);
+  // Both at once.
   static Result<std::unique_ptr<Server>> start(const Clock& clock, ServerOptions options,
                                                const Router& router, prometheus::Registry& registry);
   virtual ~Server() = default;
+
+  // Once, unless it was stopped before.
+  virtual void serve() = 0;
 
   // The port that it listens on.
   virtual std::uint16_t port() const = 0;

@@ -92,7 +92,7 @@ class Cluster {
     std::int64_t newest_ms = 0;  // when the newest task in the store was accepted; 0: there is none
     std::size_t shards = 0;      // this node's
   };
-  // Blocking, once, when all but HTTP is there: every node knows of this one, and the shards that were to be
+  // Blocking, once, last before HTTP is served: every node knows of this one, and the shards that were to be
   // had are adopted, when it returns. Events come from then on, and before, until close().
   virtual Result<Joined> join(ShardEvents& events, OnDirectory on_directory) = 0;
 
