@@ -324,6 +324,18 @@ class Breaks(OnPostgres):
     def test_a_crash(self):
         self.away_and_back(self.own.kill, self.own.start, 8)
 
+    def test_it_is_not_ready_without(self):
+        """And says so at once, though nothing is at work that could not be stored."""
+        _, server = self.start(1)
+        with Client(server, server.token()) as client:
+            self.assertEqual(client.get("/readyz").status, 200)
+            self.own.stop()
+            until(lambda: client.get("/readyz").status == 503, "it says so", PATIENCE_FACTOR)
+            self.assertTrue(self.refused(client))
+            self.own.start()
+            until(lambda: client.get("/readyz").status == 200, "it works again")
+            self.assertFalse(self.refused(client))
+
     def test_who_follows_a_task_waits(self):
         sim, server = self.start(1)
         with subprocess.Popen([DROVER, "run", "--all", "--", "sleep 1; echo followed"], text=True, stdout=subprocess.PIPE,

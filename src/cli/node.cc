@@ -363,8 +363,8 @@ class NodeImpl final : public Node {
     options.ready = [this]() -> Result<> {
       if (draining_) return fail(Errc::kRefused, "the server is stopping");
       const store::Cluster* const cluster = store_->cluster();
-      if (cluster != nullptr && !cluster->trusted())
-        return fail(Errc::kRefused, "the database does not answer");
+      if (!store_->takes_writes() || (cluster != nullptr && !cluster->trusted()))
+        return fail(Errc::kRefused, "the database cannot be used now: this node's log says why");
       return {};
     };
     options.project_rate = static_cast<std::uint32_t>(config_.limits.project_rate);

@@ -154,6 +154,9 @@ class Store {
   virtual Result<std::vector<Instance>> instances() = 0;
   virtual Result<Recovery> recover() = 0;
 
+  // Any thread. False: as far as is known, what is written now would not be stored, for want of the database.
+  virtual bool takes_writes() const { return true; }
+
   // Null for an engine that one process has for itself.
   virtual Cluster* cluster() { return nullptr; }
 

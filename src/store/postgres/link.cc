@@ -11,6 +11,7 @@ void Link::start(std::function<void(Result<>)> first) {
 }
 
 void Link::on_up() {
+  up_.store(true, std::memory_order_release);
   Unit settings;
   // Plans are kept as long as the connection. They are not to depend on how little a table held when they
   // were made: what has an index is found by it, row by row.
@@ -28,6 +29,7 @@ void Link::on_up() {
 }
 
 void Link::on_down(const Error& why) {
+  up_.store(false, std::memory_order_release);
   if (auto first = std::exchange(first_, nullptr)) return first(tl::make_unexpected(why));
   if (went_down) went_down(why);
 }

@@ -1,6 +1,7 @@
 // A connection with settings of its own, whose first success or failure somebody waits for.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <utility>
@@ -37,6 +38,8 @@ class Link final : public ConnectionEvents {
   std::function<void(const std::string& payload)> noticed;
 
   Connection& connection() { return connection_; }
+  // Any thread.
+  bool up() const { return up_.load(std::memory_order_acquire); }
 
  private:
   void on_up() override;
@@ -44,6 +47,7 @@ class Link final : public ConnectionEvents {
   void on_notice(const std::string& channel, const std::string& payload) override;
 
   Kind kind_;
+  std::atomic<bool> up_ = false;
   std::function<void(Result<>)> first_;
   Connection connection_;
 };

@@ -109,6 +109,12 @@ class OutageTest : public testing::Test {
     EXPECT_THAT(store().recover()->open, testing::IsEmpty());
   }
 
+  // Within half a minute.
+  bool takes_writes_is(bool expected) {
+    for (int i = 0; i < 600 && store().takes_writes() != expected; ++i) pause(50);
+    return store().takes_writes() == expected;
+  }
+
   void pause(int millis) { std::this_thread::sleep_for(std::chrono::milliseconds(millis)); }
 
   TestServer server_;
@@ -117,6 +123,32 @@ class OutageTest : public testing::Test {
   prometheus::Registry registry_;
   std::unique_ptr<Store> store_;
 };
+
+TEST_F(OutageTest, ItSaysAtOnceThatItTakesNoWrites) {
+  EXPECT_TRUE(store().takes_writes());
+  server_.stop();
+  const auto lost_at = std::chrono::steady_clock::now();
+  EXPECT_TRUE(takes_writes_is(false));
+  EXPECT_LT(std::chrono::steady_clock::now() - lost_at, std::chrono::seconds(1));
+  pause(200);
+  EXPECT_FALSE(store().takes_writes());
+  server_.start();
+  ASSERT_TRUE(takes_writes_is(true));
+  EXPECT_TRUE(write(store(), whole(make_task(1, 1), 5)));
+}
+
+TEST_F(OutageTest, ItTakesNoWritesWhileTheyAreRefused) {
+  server_.execute(database_,
+                  "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $fn$ BEGIN"
+                  " RAISE EXCEPTION 'no space' USING ERRCODE = '53100'; END $fn$;"
+                  "CREATE TRIGGER refuse BEFORE INSERT ON drover.open_task FOR EACH ROW"
+                  " EXECUTE FUNCTION refuse()");
+  EXPECT_FALSE(write(store(), whole(make_task(1, 1), 5)));
+  EXPECT_FALSE(store().takes_writes());
+  server_.execute(database_, "DROP TRIGGER refuse ON drover.open_task");
+  EXPECT_TRUE(write(store(), whole(make_task(2, 1), 5)));
+  EXPECT_TRUE(store().takes_writes());
+}
 
 TEST_F(OutageTest, WhileTheServerIsStoppedAllIsUnavailable) {
   ASSERT_TRUE(write(store(), whole(make_task(1, 1), 5)));

@@ -170,6 +170,12 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
 
   void close() override;
 
+  // Numbers of tasks come by the lease's connection.
+  bool takes_writes() const override {
+    const std::lock_guard lock(mutex_);
+    return !closed_ && lease_link_->up() && write_link_->up() && !writer_->refused_lately();
+  }
+
   Cluster* cluster() override { return this; }
 
   Result<std::string> agree_on_mark(const std::string& mark) override;
@@ -304,7 +310,7 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   NodeId id_;
   const Clock& clock_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   bool closed_ = false;  // guarded by mutex_
   std::mutex close_mutex_;
 

@@ -437,9 +437,13 @@ void Writer::report(const Result<>& committed) {
     spdlog::error("store: nothing was stored: {}", committed.error().message);
   if (committed && failing_) spdlog::warn("store: writes are stored again");
   failing_ = !committed && !content;
+  refused_until_ = failing_ ? std::chrono::steady_clock::now() + kForgotten : SteadyTime{};
 }
 
+bool Writer::refused_lately() const { return std::chrono::steady_clock::now() < refused_until_.load(); }
+
 void Writer::came_up() {
+  refused_until_ = SteadyTime{};
   spdlog::warn("store: connected to the database again");
   if (phase_ == Phase::kIdle && !failing_) waits_since_.reset();
   settle();

@@ -7,6 +7,7 @@
 // was stored, and its writes are answered so; if not, it never will be, and its writes are sent again.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -63,6 +64,9 @@ class Writer {
 
   // For how long nothing of what is to be stored has been, or the connection is lost; 0: all is well.
   Millis unanswered() const;
+
+  // Any thread. The database refused the last write, a moment ago, for what may pass.
+  bool refused_lately() const;
 
   void came_up();
   void went_down(const Error& why);
@@ -144,6 +148,7 @@ class Writer {
   SteadyTime sent_at_;
   std::optional<SteadyTime> waits_since_;
   SteadyTime ended_at_{};  // of the last unit, stored or not
+  std::atomic<SteadyTime> refused_until_ = SteadyTime{};
   Timer settle_timer_;
   Timer drain_timer_;
 };
