@@ -336,6 +336,30 @@ class Breaks(OnPostgres):
             until(lambda: client.get("/readyz").status == 200, "it works again")
             self.assertFalse(self.refused(client))
 
+    def test_the_log_says_why_it_cannot_come_back(self):
+        with open(os.path.join(self.own.data, "pg_hba.conf"), "r+", encoding="utf-8") as hba:
+            usual = hba.read()
+            hba.seek(0)
+            hba.write("host all app all scram-sha-256\n" + usual)
+        self.own.sql("CREATE ROLE app LOGIN PASSWORD 'first-secret'")
+        self.own.sql("SELECT pg_reload_conf()")
+        url = self.database().replace("drover@", "app:first-secret@")
+        self.own.sql("GRANT CREATE ON DATABASE drover TO app")
+        server = Server(temp_folder(self), settings={"DROVER_STORE": url})
+        self.addCleanup(server.close)
+        self.own.sql("ALTER ROLE app PASSWORD 'other-secret'")
+        self.own.stop()
+        self.own.start()
+        why = "password authentication failed"
+        until(lambda: why in server.log(), "the log says so")
+        time.sleep(3)  # tries go on
+        self.assertEqual(server.log().count(why), 1)
+        with Client(server) as client:
+            self.assertNotIn("app", client.get("/readyz").json["error_msg"])
+        self.own.sql("ALTER ROLE app PASSWORD 'first-secret'")
+        until(lambda: "connected to the database again" in server.log(), "it is back")
+        self.assertNotIn("secret", server.log())
+
     def test_who_follows_a_task_waits(self):
         sim, server = self.start(1)
         with subprocess.Popen([DROVER, "run", "--all", "--", "sleep 1; echo followed"], text=True, stdout=subprocess.PIPE,

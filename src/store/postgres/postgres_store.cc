@@ -8,6 +8,8 @@
 #include <limits>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -42,6 +44,7 @@ constexpr Seconds kJoinPatience{30};
 
 // How long a start waits for the schema to be brought to its version. Who gives up stops nothing.
 constexpr std::chrono::hours kMigrationPatience{1};
+constexpr std::size_t kMostReasons = 32;
 
 // How long close() waits for the database to take the lease back.
 constexpr Millis kClosePatience{3'000};
@@ -297,6 +300,8 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   Result<std::int64_t> enter();
   Result<> load_days();
   void set_up(std::int64_t epoch, prometheus::Registry& registry);
+  void log_down(const Error& why);
+  void log_up();
   void make_days_ahead();
   void end_on_loop(std::promise<void>& ended);
 
@@ -321,6 +326,7 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   std::unique_ptr<Link> write_link_;
   std::unique_ptr<Link> reader_;
   std::unique_ptr<ClockSkew> clock_skew_;
+  std::set<std::string> why_down_;  // what the log has said since all were connected
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<Writer> writer_;
   std::unique_ptr<AuditWatermark> audit_watermark_;
@@ -502,10 +508,16 @@ void PostgresStore::set_up(std::int64_t epoch, prometheus::Registry& registry) {
   };
   name_writer();
   write_link_->came_up = [this, name_writer] {
+    log_up();
     name_writer();
     writer_->came_up();
   };
-  write_link_->went_down = [this](const Error& why) { writer_->went_down(why); };
+  write_link_->went_down = [this](const Error& why) {
+    log_down(why);
+    writer_->went_down();
+  };
+  reader_->came_up = [this] { log_up(); };
+  reader_->went_down = [this](const Error& why) { log_down(why); };
   // A lease that is renewed later is not worth waiting for.
   lease_link_->connection().set_answer_patience(kLeaseTime - kLeaseMargin);
   const auto hurry = [this] {
@@ -514,7 +526,11 @@ void PostgresStore::set_up(std::int64_t epoch, prometheus::Registry& registry) {
     lease_link_->connection().run(std::move(unit), [](const Answers&) {});
   };
   hurry();
-  lease_link_->came_up = hurry;
+  lease_link_->came_up = [this, hurry] {
+    log_up();
+    hurry();
+  };
+  lease_link_->went_down = [this](const Error& why) { log_down(why); };
   audit_watermark_ = std::make_unique<AuditWatermark>(loop, reader_->connection());
   ahead_timer_ = std::make_unique<Timer>([this] { make_days_ahead(); });
   loop.post([this] { make_days_ahead(); });
@@ -524,6 +540,18 @@ void PostgresStore::set_up(std::int64_t epoch, prometheus::Registry& registry) {
     writer_ = std::move(writer);
   }
   membership_->start();
+}
+
+// Three connections that try again and again fail for the same reasons: each is said once.
+void PostgresStore::log_down(const Error& why) {
+  if (why_down_.size() >= kMostReasons) why_down_.clear();
+  if (why_down_.insert(why.message).second) spdlog::error("store: {}", why.message);
+}
+
+void PostgresStore::log_up() {
+  if (!lease_link_->up() || !write_link_->up() || !reader_->up()) return;
+  why_down_.clear();
+  spdlog::warn("store: connected to the database again");
 }
 
 // So that the first write of a day need not.

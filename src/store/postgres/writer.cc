@@ -444,16 +444,15 @@ bool Writer::refused_lately() const { return std::chrono::steady_clock::now() < 
 
 void Writer::came_up() {
   refused_until_ = SteadyTime{};
-  spdlog::warn("store: connected to the database again");
   if (phase_ == Phase::kIdle && !failing_) waits_since_.reset();
   settle();
   read_anew();
   pump();
 }
 
-void Writer::went_down(const Error& why) {
+void Writer::went_down() {
   waits();
-  if (!std::exchange(failing_, true)) spdlog::error("store: {}", why.message);
+  failing_ = true;
   pump();
 }
 

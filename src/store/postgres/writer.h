@@ -69,7 +69,7 @@ class Writer {
   bool refused_lately() const;
 
   void came_up();
-  void went_down(const Error& why);
+  void went_down();
   // The lease is gone: all writes fail with kFenced from now on.
   void fence();
   // Calls `drained` when nothing is queued or under way.
