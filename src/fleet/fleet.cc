@@ -128,15 +128,16 @@ void Fleet::tell_all() {
   });
 }
 
-void Fleet::read_others(std::vector<std::int64_t> instances, std::function<void(const States&)> done) {
-  if (instances.empty() || cluster_ == nullptr || alone_) return done({});
+void Fleet::read_others(std::vector<std::int64_t> instances,
+                        std::function<void(const Result<States>&)> done) {
+  if (instances.empty() || cluster_ == nullptr || alone_) return done(States());
   cluster_->read_phone_states(std::move(instances),
                               [this, done = std::move(done)](Result<std::vector<store::PhoneState>> read) {
                                 loop_.post([done, read = std::move(read)]() mutable {
+                                  if (!read) return done(Failure(std::move(read.error())));
                                   States states;
-                                  if (read)
-                                    for (store::PhoneState& state : *read)
-                                      states.emplace(state.instance, std::move(state));
+                                  for (store::PhoneState& state : *read)
+                                    states.emplace(state.instance, std::move(state));
                                   done(states);
                                 });
                               });
@@ -202,18 +203,19 @@ void Fleet::remove(std::int64_t project, std::string id, Done<> done) {
   });
 }
 
-void Fleet::list(std::int64_t project, std::function<void(std::vector<PhoneView>)> done) {
+void Fleet::list(std::int64_t project, Done<std::vector<PhoneView>> done) {
   loop_.post([this, project, done = std::move(done)] {
     std::vector<std::int64_t> elsewhere;
     for (const Phone* phone : phones(project))
       if (!serves(*phone)) elsewhere.push_back(phone->seq());
-    read_others(std::move(elsewhere), [this, project, done](const States& others) {
+    read_others(std::move(elsewhere), [this, project, done](const Result<States>& others) {
+      if (!others) return done(Failure(others.error()));
       std::vector<PhoneView> views;
       views.reserve(phones(project).size());
       for (const Phone* phone : phones(project)) {
         PhoneView& view = views.emplace_back(phone->view());
-        const auto other = serves(*phone) ? others.end() : others.find(phone->seq());
-        if (other == others.end()) continue;
+        const auto other = serves(*phone) ? others->end() : others->find(phone->seq());
+        if (other == others->end()) continue;
         view.state = state_of(other->second);
         view.since_ms = other->second.since_ms;
         view.why = other->second.why;
@@ -225,21 +227,22 @@ void Fleet::list(std::int64_t project, std::function<void(std::vector<PhoneView>
 }
 
 void Fleet::look_up(std::int64_t project, std::vector<std::string> ids,
-                    std::function<void(std::vector<std::optional<LinkState>>)> done) {
+                    Done<std::vector<std::optional<LinkState>>> done) {
   loop_.post([this, project, ids = std::move(ids), done = std::move(done)] {
     std::vector<std::int64_t> elsewhere;
     for (const std::string& id : ids)
       if (const Phone* phone = find(project, id); phone != nullptr && !serves(*phone))
         elsewhere.push_back(phone->seq());
-    read_others(std::move(elsewhere), [this, project, ids, done](const States& others) {
+    read_others(std::move(elsewhere), [this, project, ids, done](const Result<States>& others) {
+      if (!others) return done(Failure(others.error()));
       std::vector<std::optional<LinkState>> states;
       states.reserve(ids.size());
       for (const std::string& id : ids) {
         const Phone* phone = find(project, id);
         auto& state = states.emplace_back();
         if (phone == nullptr) continue;
-        const auto other = serves(*phone) ? others.end() : others.find(phone->seq());
-        state = other == others.end() ? phone->state() : state_of(other->second);
+        const auto other = serves(*phone) ? others->end() : others->find(phone->seq());
+        state = other == others->end() ? phone->state() : state_of(other->second);
       }
       done(std::move(states));
     });

@@ -80,11 +80,11 @@ class Fleet final : private PhoneEvents {
   void put(std::vector<store::Instance> instances, Done<> done);
   // Any thread. kNotFound if there is none. What waits for it is told; a command that runs on it is let go.
   void remove(std::int64_t project, std::string id, Done<> done);
-  // Any thread.
-  void list(std::int64_t project, std::function<void(std::vector<PhoneView>)> done);
+  // Any thread. Fails, like look_up(), when the store cannot say how phones of other nodes are.
+  void list(std::int64_t project, Done<std::vector<PhoneView>> done);
   // Any thread. One answer an id, in order; nothing where there is no such instance.
   void look_up(std::int64_t project, std::vector<std::string> ids,
-               std::function<void(std::vector<std::optional<LinkState>>)> done);
+               Done<std::vector<std::optional<LinkState>>> done);
   // Any thread. The same of their labels.
   void labels(std::int64_t project, std::vector<std::string> ids,
               std::function<void(std::vector<std::optional<store::Labels>>)> done);
@@ -108,8 +108,8 @@ class Fleet final : private PhoneEvents {
   void tell(const Phone& phone);
   void tell_all();
   using States = std::unordered_map<std::int64_t, store::PhoneState>;  // by the instance's number
-  // Calls `done` with what other nodes tell of these of their phones; with nothing if that cannot be read.
-  void read_others(std::vector<std::int64_t> instances, std::function<void(const States&)> done);
+  // Calls `done` with what other nodes tell of these of their phones.
+  void read_others(std::vector<std::int64_t> instances, std::function<void(const Result<States>&)> done);
   void add(store::Instance instance);
   void move(Phone& phone, std::string address_text, Address address);
   void erase(Phone& phone);

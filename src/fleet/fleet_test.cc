@@ -84,10 +84,10 @@ class FleetTest : public testing::Test, private FleetEvents {
 
   std::vector<std::string> listed() {
     std::promise<std::vector<std::string>> promise;
-    fleet_->list(kProject, [&](const std::vector<PhoneView>& views) {
+    fleet_->list(kProject, [&](const Result<std::vector<PhoneView>>& views) {
       std::vector<std::string> ids;
-      ids.reserve(views.size());
-      for (const PhoneView& view : views) ids.push_back(view.id);
+      ids.reserve(views->size());
+      for (const PhoneView& view : *views) ids.push_back(view.id);
       promise.set_value(std::move(ids));
     });
     return promise.get_future().get();
@@ -95,10 +95,10 @@ class FleetTest : public testing::Test, private FleetEvents {
 
   std::vector<LinkState> states() {
     std::promise<std::vector<LinkState>> promise;
-    fleet_->list(kProject, [&](const std::vector<PhoneView>& views) {
+    fleet_->list(kProject, [&](const Result<std::vector<PhoneView>>& views) {
       std::vector<LinkState> states;
-      states.reserve(views.size());
-      for (const PhoneView& view : views) states.push_back(view.state);
+      states.reserve(views->size());
+      for (const PhoneView& view : *views) states.push_back(view.state);
       promise.set_value(std::move(states));
     });
     return promise.get_future().get();
@@ -217,7 +217,7 @@ TEST_F(FleetTest, LabelsAreKeptAndTold) {
   ASSERT_TRUE(put_with(1, store::Labels{{"team", "red"}}));
   EXPECT_THAT(told(kProject), ElementsAre(store::Labels{{"team", "red"}}, blue, std::nullopt));
   std::promise<std::vector<PhoneView>> views;
-  fleet_->list(kProject, [&](std::vector<PhoneView> all) { views.set_value(std::move(all)); });
+  fleet_->list(kProject, [&](Result<std::vector<PhoneView>> all) { views.set_value(*std::move(all)); });
   EXPECT_EQ(views.get_future().get().at(0).labels, blue);
 
   EXPECT_EQ(put_with(1, store::Labels{{"team", "r=d"}}).error().code, Errc::kBadLabels);

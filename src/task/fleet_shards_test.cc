@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "store/errc.h"
 #include "store/postgres/testing/nodes.h"
 #include "store/postgres/testing/server.h"
 #include "task/testing/cluster_node.h"
@@ -48,26 +49,29 @@ class FleetShardsTest : public testing::Test {
   // Nothing: no answer.
   using States = std::optional<std::vector<std::optional<LinkState>>>;
   static States look_up(ClusterNode& node, std::vector<std::string> ids, Seconds patience = Seconds(30)) {
-    const auto answer = std::make_shared<std::promise<std::vector<std::optional<LinkState>>>>();
+    const auto answer = std::make_shared<std::promise<States>>();
     auto states = answer->get_future();
-    node.fleet().look_up(kProject, std::move(ids), [answer](auto all) { answer->set_value(std::move(all)); });
+    node.fleet().look_up(kProject, std::move(ids), [answer](auto all) {
+      EXPECT_TRUE(all) << all.error().message;
+      answer->set_value(all ? States(*std::move(all)) : std::nullopt);
+    });
     if (states.wait_for(patience) != std::future_status::ready) return std::nullopt;
     return states.get();
   }
   static std::size_t offline(ClusterNode& node) {
     std::promise<std::size_t> answer;
-    node.fleet().list(kProject, [&](const std::vector<fleet::PhoneView>& views) {
-      answer.set_value(static_cast<std::size_t>(
-          std::ranges::count(views, LinkState::kOffline, [](const auto& view) { return view.state; })));
+    node.fleet().list(kProject, [&](const Result<std::vector<fleet::PhoneView>>& views) {
+      answer.set_value(static_cast<std::size_t>(std::ranges::count(
+          views.value(), LinkState::kOffline, [](const auto& view) { return view.state; })));
     });
     return answer.get_future().get();
   }
 
   static std::string known(ClusterNode& node) {
     std::promise<std::string> answer;
-    node.fleet().list(kProject, [&](const std::vector<fleet::PhoneView>& views) {
+    node.fleet().list(kProject, [&](const Result<std::vector<fleet::PhoneView>>& views) {
       std::string text;
-      for (const fleet::PhoneView& view : views)
+      for (const fleet::PhoneView& view : views.value())
         text += (text.empty() ? "" : ", ") + view.id + " " + view.address;
       answer.set_value(std::move(text));
     });
@@ -110,6 +114,24 @@ TEST_F(FleetShardsTest, OnlyStatesOfOthersPhonesAreAskedFor) {
     EXPECT_FALSE(look_up(*one_, {twos[0]}, Seconds(1)));
   }
   EXPECT_TRUE(look_up(*one_, {twos[0]}));
+}
+
+TEST_F(FleetShardsTest, WhatCannotBeReadOfOthersPhonesIsNotMadeUp) {
+  one_->add(unreachable(40));
+  ASSERT_TRUE(eventually([&] { return offline(*one_) == 40 && offline(*two_) == 40; }));
+  const std::vector<std::string> ones = one_->mine();
+  sql("ALTER TABLE drover.phone_state RENAME COLUMN why TO gone");
+  const auto failure_of = [](auto ask) {
+    std::promise<std::error_code> answer;
+    ask([&](const auto& all) { answer.set_value(all ? std::error_code() : all.error().code); });
+    return answer.get_future().get();
+  };
+  EXPECT_EQ(failure_of([&](auto done) { one_->fleet().list(kProject, done); }), store::Errc::kUnavailable);
+  EXPECT_EQ(failure_of([&](auto done) { one_->fleet().look_up(kProject, two_->mine(), done); }),
+            store::Errc::kUnavailable);
+  EXPECT_FALSE(failure_of([&](auto done) { one_->fleet().look_up(kProject, ones, done); }));
+  sql("ALTER TABLE drover.phone_state RENAME COLUMN gone TO why");
+  EXPECT_EQ(offline(*one_), 40u);
 }
 
 TEST_F(FleetShardsTest, StatesThatCouldNotBeStoredAreToldAgain) {

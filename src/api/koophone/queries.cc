@@ -34,7 +34,8 @@ void query_status(Services& services, const http::Request& request, const http::
   if_allowed(services, caller, Action::kQueryStatus, *std::move(ids), respond,
              [&services, project = caller.project(), respond](std::vector<std::string> allowed) {
                services.fleet.look_up(project, allowed, [allowed, respond](const auto& states) {
-                 respond(json_answer(status_answer(allowed, states)));
+                 if (!states) return respond(refuse(refusal_of(states.error())));
+                 respond(json_answer(status_answer(allowed, *states)));
                });
              });
 }
@@ -44,8 +45,9 @@ void list_instances(Services& services, const http::Request& request, const http
   auto query = parse_instance_query(request);
   if (!query) return respond(refuse(query.error()));
   services.fleet.list(caller.project(), [&services, respond, query = std::move(*query),
-                                         caller](std::vector<fleet::PhoneView> phones) {
-    services.loop.post([respond, query, caller, phones = std::move(phones)]() mutable {
+                                         caller](Result<std::vector<fleet::PhoneView>> listed) {
+    if (!listed) return respond(refuse(refusal_of(listed.error())));
+    services.loop.post([respond, query, caller, phones = *std::move(listed)]() mutable {
       leave_out_denied(caller, Action::kListInstances, phones);
       respond(json_answer(
           instance_list_answer(query, phones, {caller.who->project_id, caller.who->project_name})));

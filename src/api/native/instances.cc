@@ -43,13 +43,14 @@ void list_instances(Services& services, const http::Request& request, const http
                     const Caller& caller) {
   const auto state = query_state(request);
   if (!state) return respond(refuse(state.error()));
-  services.fleet.list(caller.project(),
-                      [&services, caller, respond, state = *state](std::vector<fleet::PhoneView> phones) {
-                        services.loop.post([caller, respond, state, phones = std::move(phones)]() mutable {
-                          leave_out_denied(caller, Action::kListInstances, phones);
-                          respond(json_answer(instances_body(phones, state)));
-                        });
-                      });
+  services.fleet.list(caller.project(), [&services, caller, respond,
+                                         state = *state](Result<std::vector<fleet::PhoneView>> listed) {
+    if (!listed) return respond(refuse(refusal_of(listed.error())));
+    services.loop.post([caller, respond, state, phones = *std::move(listed)]() mutable {
+      leave_out_denied(caller, Action::kListInstances, phones);
+      respond(json_answer(instances_body(phones, state)));
+    });
+  });
 }
 
 // The ids of what was put go to the audit log: what is refused may be no ids at all.

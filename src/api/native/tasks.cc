@@ -29,8 +29,9 @@ void accept_for_all(Services& services, const Caller& caller, task::NewTask task
     return services.engine.accept_for_all(std::move(task), std::move(accepted));
   services.fleet.list(
       caller.project(), [&services, caller, task = std::move(task),
-                         accepted = std::move(accepted)](std::vector<fleet::PhoneView> phones) {
-        services.loop.post([&services, caller, task, accepted, phones = std::move(phones)]() mutable {
+                         accepted = std::move(accepted)](Result<std::vector<fleet::PhoneView>> listed) {
+        if (!listed) return accepted(Failure(std::move(listed.error())));
+        services.loop.post([&services, caller, task, accepted, phones = *std::move(listed)]() mutable {
           leave_out_denied(caller, Action::kAsyncCommand, phones);
           for (fleet::PhoneView& phone : phones) task.targets.push_back(std::move(phone.id));
           services.engine.accept(std::move(task), accepted);
