@@ -142,10 +142,10 @@ class Server:
     """`drover serve` on a data folder, until closed; may be started again.
 
     `binary` and `settings`, a dict of environment variables, are for a server that is not the usual one; `data` is a
-    folder that is there already; `host` is one of hosts.py, at whose address it serves then.
+    folder that is there already; `host` is one of hosts.py, at whose address it serves then; `port` 0 is any.
     """
 
-    def __init__(self, folder, *arguments, binary=DROVER, settings=None, data=None, host=None):
+    def __init__(self, folder, *arguments, binary=DROVER, settings=None, data=None, host=None, port=0):
         self.folder = folder
         self.data = data or os.path.join(folder, "data")
         self.log_path = os.path.join(folder, "server.log")
@@ -153,6 +153,7 @@ class Server:
         self.binary = binary
         self.settings = settings or {}
         self.host = host
+        self.wanted_port = port
         self.address = host.address if host else "127.0.0.1"
         self.process = None
         self.start()
@@ -165,7 +166,8 @@ class Server:
         """Starts it, and does not wait until it is ready."""
         if self.process:
             no_zombie(self.process)
-        command = [self.binary, "serve", "--json", "--http-port", "0", "--data-dir", self.data, *self.arguments, *more]
+        command = [self.binary, "serve", "--json", "--http-port", str(self.wanted_port), "--data-dir", self.data,
+                   *self.arguments, *more]
         if self.host:
             command = self.host.inside(*command, "--http-address", self.address, "--http-allow-plaintext", "true")
         with open(self.log_path, "ab") as log:

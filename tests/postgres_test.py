@@ -6,6 +6,7 @@ import collections
 import json
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -92,10 +93,20 @@ class Works(OnPostgres):
 
     def test_doctor_looks_at_it(self):
         _, server = self.start(2)
+        folder = temp_folder(self)
+        os.mkdir(os.path.join(folder, "data"), mode=0o700)
+        shutil.copy2(os.path.join(server.data, "masterkey"), os.path.join(folder, "data"))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        second = Server(folder, settings=server.settings, port=port)
+        self.addCleanup(second.close)
         report = server.cli("doctor", expect=0, more={"DROVER_STORE": server.settings["DROVER_STORE"]}).stdout
+        host = socket.gethostname()
+        self.assertIn("running on %s pid %d, %s:%d\n" % (host, server.process.pid, host, port), report)
+        self.assertEqual(second.stop(), 0)
         self.assertRegex(report, "PostgreSQL 1[0-9]")
         self.assertIn("2 instances", report)
-        self.assertIn("running on", report)
         for line in report.splitlines():
             self.assertRegex(line, "^(ok  |warn|     ) ", "findings and nothing else")
         as_json = server.cli("doctor", "--json", expect=0, more={"DROVER_STORE": server.settings["DROVER_STORE"]})
@@ -145,7 +156,7 @@ class Works(OnPostgres):
             said = cli("serve", "--data-dir", data, "--store", server.settings["DROVER_STORE"], *arguments,
                        environment=environment(), expect=2).stderr
             self.assertIn(why, said)
-            self.assertNotIn("this node serves", said)
+            self.assertNotIn("serves", said)
 
         refused("Address already in use", "--http-port", str(server.port))
         refused("drover.sock", "--http-port", "0")

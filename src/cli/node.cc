@@ -81,10 +81,13 @@ Failure with_advice(const Error& error, const Config& config) {
   return Failure(Error{error.code, std::move(text)});
 }
 
-// What other servers are told of this one.
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
+// What other servers are told of this one. Several of a machine have a port each; one that is to be any is
+// not known yet.
+std::string node_name(const Config& config) {
+  std::array<char, 256> host{};
+  const std::string name = ::gethostname(host.data(), host.size() - 1) == 0 ? host.data() : "unknown";
+  if (config.http.port != 0) return name + ":" + std::to_string(config.http.port);
+  return name + " pid " + std::to_string(::getpid());
 }
 
 class NodeImpl final : public Node {
@@ -154,13 +157,14 @@ class NodeImpl final : public Node {
 
   Result<> open_store() {
     Result<std::unique_ptr<store::Store>> store =
-        config_.on_postgres() ? store::open_postgres({config_.store, host_name(), config_.data_dir + "/node",
-                                                      [this](const std::string& twin) {
-                                                        twin_ = twin;
-                                                        lost_ = true;
-                                                      }},
-                                                     clock_, registry_)
-                              : store::open_sqlite({config_.database()}, registry_);
+        config_.on_postgres()
+            ? store::open_postgres({config_.store, node_name(config_), config_.data_dir + "/node",
+                                    [this](const std::string& twin) {
+                                      twin_ = twin;
+                                      lost_ = true;
+                                    }},
+                                   clock_, registry_)
+            : store::open_sqlite({config_.database()}, registry_);
     if (!store) return with_advice(store.error(), config_);
     store_ = *std::move(store);
     return {};
@@ -315,7 +319,6 @@ class NodeImpl final : public Node {
   Result<std::int64_t> recover(std::vector<store::Instance> instances) {
     Result<store::Recovery> recovery = store_->recover();
     if (!recovery) return Failure(std::move(recovery.error()));
-    if (!recovery->open.empty()) spdlog::info("{} tasks go on from before", recovery->open.size());
     const std::int64_t newest_ms = recovery->newest_ms;
     call_on(thread_.loop(), [&] {
       engine_->recover(*std::move(recovery));
@@ -337,7 +340,7 @@ class NodeImpl final : public Node {
     };
     const auto joined = store_->cluster()->join(engine_->shard_events(), on_directory);
     if (!joined) return Failure(joined.error());
-    spdlog::info("this node serves {} of {} shards", joined->shards, store::kShards);
+    spdlog::info("node {} serves {} of {} shards", node_name(config_), joined->shards, store::kShards);
     return joined->newest_ms;
   }
 

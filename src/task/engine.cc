@@ -353,8 +353,7 @@ void EngineImpl::recover(store::Recovery recovery) {
   for (const auto& job : recovery.begun) begun.emplace(job.job.packed(), job.at_ms);
 
   const std::int64_t now = loop_.clock().unix_ms();
-  std::size_t going_on = 0;
-  std::size_t interrupted_jobs = 0;
+  TakenUp all{.tasks = recovery.open.size()};
   for (store::TaskRecord& record : recovery.open) {
     store::Task request = record.task;
     std::vector<bool> has_ended(request.targets.size());
@@ -377,7 +376,7 @@ void EngineImpl::recover(store::Recovery recovery) {
         admission_.leave(task->project, {1, 0});
         metrics_.open.Decrement();
       } else if (const auto it = begun.find(job.key().packed()); it != begun.end()) {
-        ++interrupted_jobs;
+        ++all.interrupted;
         task->live->begun(i);  // as was shown before
         if (planted("run-again")) {
           job.phase() = Phase::kReady;
@@ -385,16 +384,13 @@ void EngineImpl::recover(store::Recovery recovery) {
         }
         end_job(job, planted("interrupted-as-cancelled") ? cancelled(now) : interrupted(it->second, now));
       } else {
-        ++going_on;
+        ++all.going_on;
       }
     }
     if (task->open_jobs == 0 && (turn_.finished.empty() || turn_.finished.back() != task))
       turn_.finish(task, now);
   }
-  if (!recovery.open.empty()) {
-    spdlog::info("took up {} open tasks: {} jobs go on, {} had begun and end as interrupted",
-                 recovery.open.size(), going_on, interrupted_jobs);
-  }
+  if (all.tasks > 0) spdlog::info("{}", all.text());
   want_flush();
   // The fleet's phones are added after this; then the jobs that go on find their lanes.
   loop_.post([this] {

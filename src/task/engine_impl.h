@@ -17,6 +17,7 @@
 #include "task/engine.h"
 #include "task/lane.h"
 #include "task/metrics.h"
+#include "task/taken_up.h"
 #include "task/turn.h"
 
 namespace drover::task {
@@ -80,8 +81,8 @@ class EngineImpl final : public Engine, private fleet::FleetEvents, private stor
   void on_finished(std::vector<std::int64_t> tasks) override;
   void adopt(store::Adoption adoption);
   OpenTaskPtr take_up(store::TaskRecord& record);
-  std::uint32_t take_jobs(const OpenTaskPtr& task, store::TaskRecord& record,
-                          const std::unordered_map<std::int64_t, std::int64_t>& begun);
+  void take_jobs(const OpenTaskPtr& task, store::TaskRecord& record,
+                 const std::unordered_map<std::int64_t, std::int64_t>& begun, TakenUp& all);
   void close_shards(const store::ShardSet& shards);
   void close_idle();
   void hand_over(const store::ShardSet& shards);

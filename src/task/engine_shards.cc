@@ -31,22 +31,17 @@ void EngineImpl::adopt(store::Adoption adoption) {
   begun.reserve(adoption.begun.size());
   for (const auto& job : adoption.begun) begun.emplace(job.job.packed(), job.at_ms);
 
-  std::uint32_t interrupted_jobs = 0;
-  std::size_t taken = 0;
+  TakenUp all;
   for (store::TaskRecord& record : adoption.tasks) {
     const std::int64_t seq = record.task.seq;
     const auto it = by_number_.find(seq);
     const OpenTaskPtr task = it != by_number_.end() ? it->second : take_up(record);
     if (task == nullptr) continue;
-    ++taken;
-    interrupted_jobs += take_jobs(task, record, begun);
+    take_jobs(task, record, begun, all);
     if (std::ranges::binary_search(adoption.cancelled, seq)) cancel_here(seq, [] {});
   }
   if (adoption.gained.any()) {
-    if (taken > 0)
-      spdlog::info(
-          "took up {} open tasks with these shards, {} of whose jobs had begun and end as interrupted", taken,
-          interrupted_jobs);
+    if (all.tasks > 0) spdlog::info("{}", all.text());
     fleet_.serve(mine_);
   }
   // One that closes anew may have come and gone meanwhile.
@@ -88,10 +83,9 @@ OpenTaskPtr EngineImpl::take_up(store::TaskRecord& record) {
   return task;
 }
 
-// Jobs of a task that were others' and are this node's now; gives the number of those that end as
-// interrupted.
-std::uint32_t EngineImpl::take_jobs(const OpenTaskPtr& task, store::TaskRecord& record,
-                                    const std::unordered_map<std::int64_t, std::int64_t>& begun) {
+// Jobs of a task that were others' and are this node's now.
+void EngineImpl::take_jobs(const OpenTaskPtr& task, store::TaskRecord& record,
+                           const std::unordered_map<std::int64_t, std::int64_t>& begun, TakenUp& all) {
   const std::int64_t now = loop_.clock().unix_ms();
   const auto jobs = static_cast<std::uint32_t>(record.task.targets.size());
   std::vector<std::uint32_t> taken;
@@ -115,24 +109,24 @@ std::uint32_t EngineImpl::take_jobs(const OpenTaskPtr& task, store::TaskRecord& 
   // Its start deadline may have passed while they were others'.
   if (!taken.empty() && !task->deadline_timer.armed()) loop_.schedule(task->deadline_timer, Millis(0));
 
-  std::uint32_t interrupted_jobs = 0;
+  if (!taken.empty()) ++all.tasks;
   for (const std::uint32_t i : taken) {
     const JobRef job{task, i};
     if (const auto it = begun.find(job.key().packed()); it != begun.end()) {
-      ++interrupted_jobs;
+      ++all.interrupted;
       if (task->live) task->live->begun(i);  // as was shown before
       if (planted("run-again")) {
         queue_job(task, i);
         continue;
       }
       end_job(job, planted("interrupted-as-cancelled") ? cancelled(now) : interrupted(it->second, now));
-    } else if (!task->queue_later && !planted("forget-queued")) {
-      queue_job(task, i);
+    } else {
+      ++all.going_on;
+      if (!task->queue_later && !planted("forget-queued")) queue_job(task, i);
     }
   }
   // Nothing of it was open, but its end was not reported.
   if (task->open_jobs == 0 && task->elsewhere == 0 && taken.empty()) turn_.part(task, now);
-  return interrupted_jobs;
 }
 
 void EngineImpl::on_alone(bool alone, Applied done) {
