@@ -72,7 +72,8 @@ void DirectoryFollower::read(std::int64_t since) {
   reader_.run(ask(question), [this, question](const Result<std::vector<Rows>>& rows) {
     if (peers_.over || peers_.events == nullptr) return;
     auto answer = rows ? answer_of(question, *rows) : failure(Errc::kUnavailable);
-    if (!answer || answer->gap) {
+    // The database may have been put back since the question was made.
+    if (!answer || answer->gap || answer->version < question.as_of) {
       reading_ = false;
       read_again(answer ? 0 : question.since);
       if (answer) return peers_.pulse();
