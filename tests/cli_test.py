@@ -341,6 +341,8 @@ class Help(unittest.TestCase):
                 result = cli(*words, expect=None)
                 self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
                 self.assertTrue(result.stderr.strip())
+        for words, unknown in ((["nonsense", "x"], "nonsense"), (["tokens", "lsit"], "lsit")):
+            self.assertIn('no command "%s"' % unknown, cli(*words, expect=2).stderr)
         self.assertRegex(cli("--version").stdout, r"\d+\.\d+\.\d+")
 
 

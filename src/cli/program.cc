@@ -6,6 +6,7 @@
 
 #include "cli/arguments.h"
 #include "cli/errc.h"
+#include "cli/terminal.h"
 
 namespace drover::cli {
 namespace {
@@ -17,6 +18,14 @@ constexpr const char* kExample =
     "  drover run --all -- getprop ro.build.version.release";
 
 int refuse(const CLI::App& app, const CLI::ParseError& error) {
+  // The parser says only that a command is missing, also of one that is misspelt.
+  const std::vector<std::string> unknown = app.remaining(true);
+  const bool missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+  if (missing && !unknown.empty() && !unknown.front().starts_with('-')) {
+    std::fprintf(stderr, "There is no command \"%s\" here.\nRun with --help for more information.\n",
+                 printable(unknown.front()).c_str());
+    return kExitUsage;
+  }
   const int code = app.exit(error);  // prints help, version or what is wrong
   return code == 0 ? kExitOk : kExitUsage;
 }
