@@ -6,6 +6,7 @@ import collections
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -17,7 +18,7 @@ from crash import Rounds, survive
 from crash_checks import History
 from harness import (DROVER, PATIENCE, PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, instance,
                      no_zombie, temp_folder, until)
-from postgres import Postgres, Replica
+from postgres import Postgres, Replica, programs
 
 ROUNDS = 30 if PATIENCE_FACTOR <= 1 else 8
 
@@ -118,6 +119,26 @@ class Works(OnPostgres):
         refused = server.cli("backup", os.path.join(server.folder, "copy"), expect=2,
                              more={"DROVER_STORE": server.settings["DROVER_STORE"]})
         self.assertIn("pg_dump", refused.stderr)
+
+    def test_a_start_that_waits_can_be_stopped(self):
+        """For another node that changes the schema, and that may take its time."""
+        store = self.database()
+        name = store.rsplit("/", 1)[1]
+
+        def locks(which):
+            return self.postgres.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND " + which, name)
+        with subprocess.Popen([os.path.join(programs(), "psql"), "-X", "-d", store, "-c",
+                               "SELECT pg_advisory_lock(4923250421), pg_sleep(60)"], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as holder:
+            self.addCleanup(holder.kill)
+            until(lambda: locks("granted").strip() == "1", "the schema is being changed")
+            with subprocess.Popen([DROVER, "serve", "--http-port", "0", "--data-dir", temp_folder(self)],
+                                  stderr=subprocess.DEVNULL, env=environment(DROVER_STORE=store)) as process:
+                self.addCleanup(process.kill)
+                until(lambda: locks("NOT granted").strip() == "1", "it waits")
+                process.terminate()
+                self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)
+            holder.kill()
 
     def test_nodes_compare_their_keys(self):
         _, server = self.start(1)

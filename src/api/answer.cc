@@ -73,6 +73,11 @@ Refusal refusal_of(const Error& error) {
                   error.message);
     return {503, code::kInternal, "the database is damaged: the server's log says more"};
   }
+  // Where the database is, and what it says, is for who runs the server.
+  if (error.code == store::Errc::kUnavailable) {
+    spdlog::info("a request was refused: {}", error.message);
+    return {status, code_of(status), "the database cannot be used now: the server's log says more"};
+  }
   if (status == 500) {
     spdlog::error("a request failed: {} ({})", error.message, error.code.message());
     return {500, code::kInternal, "internal error"};

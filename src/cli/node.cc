@@ -95,7 +95,7 @@ class NodeImpl final : public Node {
   explicit NodeImpl(const Config& config) : config_(config) {}
   ~NodeImpl() override { NodeImpl::stop(); }
 
-  Result<> build(std::size_t descriptors) {
+  Result<> build(std::size_t descriptors, const std::function<void()>& about_to_work) {
     connections_ = connections_for(config_, descriptors);
     phones_ = phones_for(config_, descriptors);
     spdlog::info("descriptors: {} in all, enough for {} phones and {} HTTP connections", descriptors, phones_,
@@ -108,6 +108,7 @@ class NodeImpl final : public Node {
     if (!config_.auth.admin_password_file.empty()) {
       if (auto done = make_administrator(); !done) return done;
     }
+    if (about_to_work) about_to_work();
     // Who joins takes phones away from other nodes. What the settings can make fail has failed by now, so
     // that one that is started again and again does not do so each time.
     if (auto done = start_engine(); !done) return done;
@@ -425,9 +426,11 @@ std::size_t phones_for(const Config& config, std::size_t descriptors) {
   return descriptors > taken ? descriptors - taken : 0;
 }
 
-Result<std::unique_ptr<Node>> Node::start(const Config& config, std::size_t descriptors) {
+Result<std::unique_ptr<Node>> Node::start(const Config& config, std::size_t descriptors,
+                                          const std::function<void()>& about_to_work) {
   auto node = std::make_unique<NodeImpl>(config);
-  if (Result<> built = node->build(descriptors); !built) return Failure(std::move(built.error()));
+  if (Result<> built = node->build(descriptors, about_to_work); !built)
+    return Failure(std::move(built.error()));
   return node;
 }
 

@@ -21,8 +21,10 @@ std::size_t phones_for(const Config& config, std::size_t descriptors);
 class Node {
  public:
   // Serves when it returns. `descriptors`: how many this process may have open; connections of clients get a
-  // part, phones the rest. A failure says what could not be opened; everything is taken down again.
-  static Result<std::unique_ptr<Node>> start(const Config& config, std::size_t descriptors);
+  // part, phones the rest. `about_to_work`: called when all is prepared, and before anything is that a stop
+  // would have to end in order. A failure says what could not be opened; everything is taken down again.
+  static Result<std::unique_ptr<Node>> start(const Config& config, std::size_t descriptors,
+                                             const std::function<void()>& about_to_work = {});
   // Stops, if stop() was not called.
   virtual ~Node() = default;
 

@@ -123,8 +123,7 @@ Result<json::object> request_of(const RunOptions& options) {
   return request;
 }
 
-int tell_left(const RunOptions& options, const json::value& task, const std::string& id) {
-  if (options.client.json) print_json(task);
+int tell_left(const std::string& id) {
   std::fprintf(stderr, "Left running. Look at it with: drover tasks show %s\n", id.c_str());
   return kExitInterrupted;
 }
@@ -132,12 +131,16 @@ int tell_left(const RunOptions& options, const json::value& task, const std::str
 int watch(const RunOptions& options, const Client& client, const std::string& id, CtrlC& interruption) {
   interruption.watch(id);
   const Result<json::value> task = follow_task(client, id, interruption);
+  if (!task && interruption.left()) return tell_left(id);
   if (!task) {
     const int code = show_error(task.error());
     std::fprintf(stderr, "The task may still run. Look at it with: drover tasks show %s\n", id.c_str());
     return code;
   }
-  if (interruption.left()) return tell_left(options, *task, id);
+  if (interruption.left()) {
+    if (options.client.json) print_json(*task);
+    return tell_left(id);
+  }
   const Result<> reported = report_task(client, *task, {options.client.json, options.full});
   if (!reported) return show_error(reported.error());
   const TaskCounts counts = counts_of(*task);

@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 
 #include "base/log.h"
 #include "cli/commands.h"
@@ -116,21 +117,24 @@ int serve_until_stopped(const ServeOptions& options, const LoadedConfig& loaded)
   for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
   if (const Result<> made = make_private_dir(config.data_dir); !made) return show_error(made.error());
   std::signal(SIGPIPE, SIG_IGN);
-  StopSignals signals;
-  Result<std::unique_ptr<Node>> node = Node::start(config, raise_descriptor_limit());
+  // Until then a signal ends the program at once: a start may wait long for a database, and leaves nothing
+  // that the next one would not find in order.
+  std::optional<StopSignals> signals;
+  Result<std::unique_ptr<Node>> node =
+      Node::start(config, raise_descriptor_limit(), [&signals] { signals.emplace(); });
   if (!node) {
     flush_log();
     return show_error({make_error_code(Errc::kUsage), node.error().message});
   }
   spdlog::info("serving {} and {}", url_of(config, (*node)->port()), config.socket());
   tell_ready(options, config, **node);
-  run(**node, signals);
+  run(**node, *signals);
   if ((*node)->lost()) {
     (*node)->stop();
     flush_log();
     return show_error({make_error_code(Errc::kRefused), how_it_was_lost(config, (*node)->lost_to())});
   }
-  drain(**node, signals, Seconds(config.drain_timeout_s));
+  drain(**node, *signals, Seconds(config.drain_timeout_s));
   spdlog::info("stopped");
   return kExitOk;
 }

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <chrono>
 #include <cstdio>
+#include <optional>
 #include <thread>
-#include <utility>
 
 #include "cli/errc.h"
 #include "cli/grouping.h"
@@ -18,6 +19,8 @@ namespace json = boost::json;
 constexpr std::size_t kShownGroups = 30;
 constexpr std::size_t kShownLines = 12;
 constexpr std::size_t kShownIds = 10;
+constexpr std::chrono::minutes kBusyPatience{
+    10};  // for a server that cannot tell; no outage should be longer
 
 JobLine job_line(const json::value& job) {
   JobLine line;
@@ -203,14 +206,19 @@ Result<> report_task(const Client& client, const json::value& task, const Report
 
 Result<json::value> follow_task(const Client& client, const std::string& id, Interruption& interruption) {
   Progress progress;
-  bool told = false;
+  std::optional<SteadyTime> busy_since;
   // Most tasks end within the first second, and are answered at once then; only later is it worth drawing a
   // bar.
   Result<json::value> task = client.get(task_path(id) + "?wait=1");
   while (task ? text_of(*task, "state") != "finished" : task.error().code == Errc::kBusy) {
+    const SteadyTime now = std::chrono::steady_clock::now();
     if (task) {
+      busy_since.reset();
       progress.show(counts_of(*task));
-    } else if (!std::exchange(told, true)) {
+    } else if (busy_since) {
+      if (now - *busy_since > kBusyPatience) break;
+    } else {
+      busy_since = now;
       progress.clear();
       std::fprintf(stderr, "The server cannot tell at the moment: %s. Waiting; Ctrl-C leaves\n",
                    printable(task.error().message).c_str());

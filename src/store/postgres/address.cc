@@ -57,6 +57,19 @@ bool is_secret(std::string_view parameter) {
   return name.find('%') != name.npos || std::ranges::find(kSecrets, name) != kSecrets.end();
 }
 
+// As where a user and a password come to stand that lost their @ to a / or a ? of the password.
+bool has_strange_port(std::string_view place) {
+  std::string_view hosts = place.substr(0, place.find('/'));
+  while (!hosts.empty()) {
+    std::string_view host = take_until(hosts, ",");
+    hosts.remove_prefix(hosts.empty() ? 0 : 1);
+    if (const std::size_t v6 = host.find(']'); v6 != host.npos) host.remove_prefix(v6);
+    const std::size_t colon = host.find(':');
+    if (colon != host.npos && host.find_first_not_of("0123456789", colon + 1) != host.npos) return true;
+  }
+  return false;
+}
+
 std::string hidden(std::string_view parameter) {
   return std::string(parameter.substr(0, parameter.find('=') + 1)).append(kHidden);
 }
@@ -66,9 +79,9 @@ std::string hidden(std::string_view parameter) {
 bool ends_too_early(std::string_view address) {
   const Parts parts = parts_of(address);
   constexpr auto kHasAt = [](std::string_view text) { return text.find('@') != text.npos; };
-  return kHasAt(parts.place) || std::ranges::any_of(parts.parameters, [&](std::string_view one) {
-           return kHasAt(one.substr(0, one.find('=')));
-         });
+  return kHasAt(parts.place) || (!parts.has_user && has_strange_port(parts.place)) ||
+         std::ranges::any_of(parts.parameters,
+                             [&](std::string_view one) { return kHasAt(one.substr(0, one.find('='))); });
 }
 
 std::string without_passwords(std::string_view address) {

@@ -40,9 +40,10 @@ TEST(Address, SaysWhetherThereIsAPassword) {
 
 // What comes behind it would be host or database, and these are shown.
 TEST(Address, APasswordMustNotEndTooEarly) {
-  for (const char* address :
-       {"postgresql://ann:se@cret@h/d", "postgresql://ann:se/cret@h/d", "postgresql://ann:se@cret?x@h/d",
-        "postgresql://ann:se/cret?x@h/d", "postgresql://ann:se@cret?x@y=1@h/d"}) {
+  for (const char* address : {"postgresql://ann:se@cret@h/d", "postgresql://ann:se/cret@h/d",
+                              "postgresql://ann:se@cret?x@h/d", "postgresql://ann:se/cret?x@h/d",
+                              "postgresql://ann:se@cret?x@y=1@h/d", "postgresql://ann:se/cret?sslmode=x@h/d",
+                              "postgresql://ann:secret/d", "postgresql://h:1,ann:se/cret?x=y@h/d"}) {
     EXPECT_TRUE(ends_too_early(address)) << address;
     EXPECT_EQ(without_passwords(address), "postgresql://***");
     const std::string said = refused(address);
@@ -51,7 +52,8 @@ TEST(Address, APasswordMustNotEndTooEarly) {
   }
   for (const char* address :
        {"postgresql://ann:s%40%2F@h/d", "postgresql:///d?host=@socket", "postgresql://h/d?password=s@c",
-        "postgresql://ann@h/d?user=a@b&password=s@c", "postgresql://ann:se?cret@h/d"}) {
+        "postgresql://ann@h/d?user=a@b&password=s@c", "postgresql://[::1]:5432,h:1,i/d",
+        "postgresql://h:5432/d?user=ann@server", "postgresql://ann:se?cret@h/d"}) {
     EXPECT_FALSE(ends_too_early(address)) << address;
     EXPECT_TRUE(Conninfo::parse(address, "test")) << address;
   }

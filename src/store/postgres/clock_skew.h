@@ -14,7 +14,7 @@ namespace drover::store::postgres {
 
 // From here on deadlines of seconds go wrong, which a log entry says.
 inline constexpr Millis kSkewToTell{1'000};
-// And from here on those of minutes: such a node does not serve beside others.
+// And from here on those of minutes: such a node does not join others.
 inline constexpr Millis kSkewToRefuse{30'000};
 
 // This machine's clock is so far ahead; negative: behind. `round_trip`: from before the question, to which

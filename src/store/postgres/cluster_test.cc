@@ -676,7 +676,7 @@ TEST_F(ClusterTest, WhoWatchesATaskIsToldSoon) {
     ASSERT_TRUE(eventually([&] { return watcher.times("finished " + std::to_string(seq)) == 1; }));
     waited += std::chrono::steady_clock::now() - ended;
   }
-  EXPECT_LT(waited, Millis(900));
+  EXPECT_LT(waited, Millis(2'000)) << "no answer waits for the next pulse";
 }
 
 TEST_F(ClusterTest, StatesOfPhonesAreReadByOthers) {
@@ -868,17 +868,28 @@ TEST_F(ClusterTest, WhoseClockIsWrongDoesNotServeBesideOthers) {
     std::int64_t unix_ms() const override { return Clock::unix_ms() + 600'000; }
   } ahead;
   prometheus::Registry registry;
+  const PostgresOptions options = nodes_.make(server_->conninfo(database_), "ahead");
+  std::string id;
   {
-    auto alone = open_postgres(nodes_.make(server_->conninfo(database_), "ahead"), ahead, registry);
+    auto alone = open_postgres(options, ahead, registry);
     ASSERT_TRUE(alone) << alone.error().message;
     EXPECT_TRUE(eventually([&] { return std::abs(skew_in(registry) - 600) < 1; }));
+    id = sql("SELECT id FROM drover.node");
     (*alone)->close();
   }
+  // When it was killed, the lease that it has left behind is not another's.
+  sql("INSERT INTO drover.node VALUES(7, '" + id + "', 'ahead')");
+  sql("INSERT INTO drover.lease(epoch, expires_at, seen) VALUES(7, now() + interval '1 minute', 1)");
+  {
+    auto again = open_postgres(options, ahead, registry);
+    ASSERT_TRUE(again) << again.error().message;
+    (*again)->close();
+  }
   one_ = join("one");
-  const auto refused = open_postgres(nodes_.make(server_->conninfo(database_), "ahead"), ahead, registry);
+  const auto refused = open_postgres(options, ahead, registry);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::kWrongClock);
-  EXPECT_THAT(refused.error().message, testing::HasSubstr("600.0 s ahead of"));
+  EXPECT_THAT(refused.error().message, testing::ContainsRegex("(599|600)[.][0-9] s ahead of"));
   EXPECT_EQ(sql("SELECT count(*) FROM drover.node"), "1");
 }
 

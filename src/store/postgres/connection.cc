@@ -124,7 +124,6 @@ class Connection::Impl : public std::enable_shared_from_this<Impl> {
   bool writing_ = false;  // a handler waits until more can be sent
 
   std::deque<Wire::Answered> answers_;  // to be delivered, in order
-  bool was_up_ = false;                 // when the log last heard of it. Who starts it is told of a failure
   int failures_ = 0;
   std::minstd_rand random_{std::random_device{}()};
 };
@@ -230,7 +229,6 @@ void Connection::Impl::on_set_up(const Wire::Answer& answer) {
   cancel_timer();
   state_ = State::kUp;
   failures_ = 0;
-  was_up_ = true;
   spdlog::info("{}: {} is connected", info_->describe(to_try_.front()), options_.application_name);
   if (events_ != nullptr) events_->on_up();
 }
@@ -334,9 +332,6 @@ void Connection::Impl::pause(const Error& why) {
   ++failures_;
   // Three quarters to one: many nodes do not come back at the same moment.
   set_timer(longest * std::uniform_int_distribution<int>(75, 100)(random_) / 100);
-  if (std::exchange(was_up_, false)) {
-    spdlog::warn("{} ({})", why.message, options_.application_name);
-  }
   if (events_ != nullptr) events_->on_down(why);
 }
 

@@ -76,7 +76,7 @@ void DirectoryFollower::read(std::int64_t since) {
     if (!answer || answer->gap || answer->version < question.as_of) {
       reading_ = false;
       read_again(answer ? 0 : question.since);
-      if (answer) return peers_.pulse();
+      if (answer && answer->gap) return peers_.pulse();
       if (rows) spdlog::error("instances: {}", answer.error().message);
       return;
     }

@@ -413,9 +413,13 @@ Failure PostgresStore::too_new(std::int64_t version) const {
 
 Result<> PostgresStore::compare_clocks() {
   Unit unit;
+  Params params;
+  params.add_text(id_.text());
   unit.add(
-      "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::int8, EXISTS (SELECT 1 FROM drover.lease"
-      " WHERE seen IS NOT NULL AND expires_at > clock_timestamp())");
+      "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::int8, EXISTS (SELECT 1 FROM drover.lease l"
+      " JOIN drover.node n ON n.epoch = l.epoch"
+      " WHERE n.id <> $1 AND l.seen IS NOT NULL AND l.expires_at > clock_timestamp())",
+      std::move(params));
   const SteadyTime asked_at = clock_.steady();
   const auto rows = run_now(*lease_link_, std::move(unit));
   if (!rows) return tl::make_unexpected(rows.error());

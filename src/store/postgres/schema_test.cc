@@ -242,7 +242,8 @@ TEST_F(PostgresSchemaTest, ANodeDoesNotEnterAVersionThatItDoesNotKnow) {
         "; PERFORM pg_sleep(0.01); END LOOP; END $$;"
         "UPDATE drover.version SET version = version + 1; COMMIT");
   });
-  while (sql("SELECT " + waits("granted")) != "t") std::this_thread::sleep_for(Millis(5));
+  for (int i = 0; i < 400 && sql("SELECT " + waits("granted")) != "t"; ++i)
+    std::this_thread::sleep_for(Millis(5));
   const auto refused = open();
   migrates.join();
   ASSERT_FALSE(refused);

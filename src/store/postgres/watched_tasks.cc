@@ -4,7 +4,7 @@ namespace drover::store::postgres {
 namespace {
 
 constexpr std::string_view kWaits = "waits ";
-constexpr Millis kAnnounce{1'000};
+constexpr Millis kAnnounce{700};    // less than a pulse takes to come again
 constexpr Millis kBelieved{3'000};  // so long after it was said: one hint may get lost
 
 const Statement kSayThatWaits{"say_that_waits", "SELECT pg_notify('drover', 'waits ' || $1::int8)"};
