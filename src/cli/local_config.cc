@@ -32,9 +32,8 @@ bool lacks_store(const Config& config) {
 }
 
 std::string how_to_name_store() {
-  return "Name the store as `drover serve` is told it: --store postgresql://..., DROVER_STORE, or --config "
-         "FILE "
-         "for a\ndrover.toml that has it.";
+  return "Name the store as `drover serve` is told it: --store postgresql://..., DROVER_STORE, or\n"
+         "--config FILE for a drover.toml that has it.";
 }
 
 }  // namespace drover::cli

@@ -19,8 +19,8 @@ namespace json = boost::json;
 constexpr std::size_t kShownGroups = 30;
 constexpr std::size_t kShownLines = 12;
 constexpr std::size_t kShownIds = 10;
-constexpr std::chrono::minutes kBusyPatience{
-    10};  // for a server that cannot tell; no outage should be longer
+// For a server that cannot tell: no outage should be longer.
+constexpr std::chrono::minutes kBusyPatience{10};
 
 JobLine job_line(const json::value& job) {
   JobLine line;

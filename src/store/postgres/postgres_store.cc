@@ -21,6 +21,7 @@
 #include "store/postgres/audit_watermark.h"
 #include "store/postgres/clock_skew.h"
 #include "store/postgres/days.h"
+#include "store/postgres/entry.h"
 #include "store/postgres/identities.h"
 #include "store/postgres/instances.h"
 #include "store/postgres/keys.h"
@@ -28,7 +29,6 @@
 #include "store/postgres/membership.h"
 #include "store/postgres/node_id.h"
 #include "store/postgres/phone_states.h"
-#include "store/postgres/schema.h"
 #include "store/postgres/task_reads.h"
 #include "store/postgres/writer.h"
 #include "store/postgres/writes.h"
@@ -42,8 +42,6 @@ using Answers = Result<std::vector<Rows>>;
 
 constexpr Seconds kJoinPatience{30};
 
-// How long a start waits for the schema to be brought to its version. Who gives up stops nothing.
-constexpr std::chrono::hours kMigrationPatience{1};
 constexpr std::size_t kMostReasons = 32;
 
 // How long close() waits for the database to take the lease back.
@@ -290,14 +288,10 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
 
   // From any thread but the loop's.
   Answers run_now(Link& link, Unit unit);
+  // By the lease's connection, before it is the lease's.
+  Answers run_patiently(Unit unit, Millis patience);
   Answers read_now(Unit unit);
   Result<> connect(std::unique_ptr<Link>& link, const char* what, Link::Kind kind);
-  Result<> migrate();
-  Answers run_migration();
-  Failure too_new(std::int64_t version) const;
-  Result<> compare_clocks();
-  Error with_grant(Error error);
-  Result<std::int64_t> enter();
   Result<> load_days();
   void set_up(std::int64_t epoch, prometheus::Registry& registry);
   void log_down(const Error& why);
@@ -348,6 +342,11 @@ Answers PostgresStore::run_now(Link& link, Unit unit) {
   return answer.get();
 }
 
+Answers PostgresStore::run_patiently(Unit unit, Millis patience) {
+  call_on(thread_.loop(), [&] { lease_link_->connection().set_answer_patience(patience); });
+  return run_now(*lease_link_, std::move(unit));
+}
+
 Answers PostgresStore::read_now(Unit unit) {
   {
     const std::lock_guard lock(mutex_);
@@ -366,87 +365,6 @@ Result<> PostgresStore::connect(std::unique_ptr<Link>& link, const char* what, L
     link->start([promise](Result<> first) { promise->set_value(std::move(first)); });
   });
   return answer.get();
-}
-
-Result<> PostgresStore::migrate() {
-  Unit look;
-  look.add(kLookForSchema);
-  auto found = run_now(*lease_link_, std::move(look));
-  if (!found) return tl::make_unexpected(std::move(found.error()));
-  if (is_strange(found->at(0)))
-    return failure(Errc::kCorrupt, "the schema drover belongs to another program");
-  const auto last = std::ssize(options_.migrations);
-  if (found->at(0).integer(0, 1) != 0) {
-    Unit read;
-    read.add(kReadVersion);
-    auto version = run_now(*lease_link_, std::move(read));
-    if (!version) return tl::make_unexpected(with_grant(std::move(version.error())));
-    const std::int64_t number = version->at(0).integer(0, 0);
-    if (number > last) return too_new(number);
-    if (number == last) return {};
-    spdlog::info("store: the database is of version {}, and is brought to {}", number, last);
-  }
-  auto done = run_migration();
-  if (!done) return tl::make_unexpected(with_grant(std::move(done.error())));
-  const std::int64_t number = done->back().integer(0, 0);
-  if (number > last) return too_new(number);
-  if (number == last) return {};
-  if (number == 0) return failure(Errc::kCorrupt, "its version is missing");
-  return failure(Errc::kOldNodes, done->back().bytes(0, 1));
-}
-
-Answers PostgresStore::run_migration() {
-  const auto wait_for = [this](Millis patience) {
-    call_on(thread_.loop(), [&] { lease_link_->connection().set_answer_patience(patience); });
-  };
-  wait_for(kMigrationPatience);
-  auto done = run_now(*lease_link_, migration(options_.migrations));
-  wait_for(Connection::Options{}.answer_patience);
-  return done;
-}
-
-Failure PostgresStore::too_new(std::int64_t version) const {
-  return failure(Errc::kTooNew, "its version is " + std::to_string(version) +
-                                    ", the last one known here is " +
-                                    std::to_string(options_.migrations.size()));
-}
-
-Result<> PostgresStore::compare_clocks() {
-  Unit unit;
-  Params params;
-  params.add_text(id_.text());
-  unit.add(
-      "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::int8, EXISTS (SELECT 1 FROM drover.lease l"
-      " JOIN drover.node n ON n.epoch = l.epoch"
-      " WHERE n.id <> $1 AND l.seen IS NOT NULL AND l.expires_at > clock_timestamp())",
-      std::move(params));
-  const SteadyTime asked_at = clock_.steady();
-  const auto rows = run_now(*lease_link_, std::move(unit));
-  if (!rows) return tl::make_unexpected(rows.error());
-  const auto round_trip = std::chrono::duration_cast<Millis>(clock_.steady() - asked_at);
-  const Millis skew = skew_of(clock_, round_trip, rows->at(0).integer(0, 0));
-  const bool others_serve = rows->at(0).integer(0, 1) != 0;
-  if (!others_serve || std::chrono::abs(skew) <= kSkewToRefuse) return {};
-  return failure(Errc::kWrongClock, text_of_skew(skew));
-}
-
-// Who may not make what is to be made is told what to run.
-Error PostgresStore::with_grant(Error error) {
-  if (sqlstate(error) != "42501") return error;
-  Unit unit;
-  unit.add(kMissingGrant);
-  const auto rows = run_now(*lease_link_, std::move(unit));
-  if (rows && !rows->at(0).bytes(0, 0).empty()) error.message.append("\n").append(rows->at(0).bytes(0, 0));
-  return error;
-}
-
-Result<std::int64_t> PostgresStore::enter() {
-  auto rows =
-      run_now(*lease_link_, register_node(id_.text(), options_.node_name, std::ssize(options_.migrations)));
-  if (!rows) return tl::make_unexpected(std::move(rows.error()));
-  const Rows& answer = rows->back();
-  if (answer.is_null(0, 1)) return too_new(answer.integer(0, 0));
-  return answer.integer(0, 1);
 }
 
 Result<> PostgresStore::load_days() {
@@ -475,13 +393,15 @@ Result<> PostgresStore::open(prometheus::Registry& registry) {
   auto id = NodeId::take(options_.node_file);
   if (!id) return tl::make_unexpected(std::move(id.error()));
   id_ = *std::move(id);
-  auto done = connect(lease_link_, "lease", Link::Kind::kLease).and_then([this] { return migrate(); });
+  Entry entry([this](Unit unit, Millis patience) { return run_patiently(std::move(unit), patience); },
+              options_.migrations);
+  auto done = connect(lease_link_, "lease", Link::Kind::kLease).and_then([&] { return entry.migrate(); });
   if (!done) return done;
   done = connect(write_link_, "writer", Link::Kind::kWriter);
   if (done) done = connect(reader_, "reader", Link::Kind::kReader);
   if (!done) return done;
-  if (done = compare_clocks(); !done) return done;
-  auto epoch = enter();
+  if (done = entry.compare_clocks(clock_, id_.text()); !done) return done;
+  auto epoch = entry.enter(id_.text(), options_.node_name);
   if (!epoch) return tl::make_unexpected(std::move(epoch.error()));
   if (done = load_days(); !done) return done;
   call_on(thread_.loop(), [&] { set_up(*epoch, registry); });
