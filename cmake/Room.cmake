@@ -22,6 +22,8 @@ function(drover_room name)
   if(tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE drover_${name} ${ROOM_PRIVATE_LIBS} GTest::gmock GTest::gtest_main)
+    # What is tested is optimised in full; the tests themselves run once and are most of a build.
+    target_compile_options(${name}_test PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
     include(GoogleTest)
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
   endif()
