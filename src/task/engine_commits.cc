@@ -206,8 +206,12 @@ void EngineImpl::take_back(Turn& turn) {
   }
   turn_.batch.unbegun.insert(turn_.batch.unbegun.end(), batch.unbegun.begin(), batch.unbegun.end());
   for (std::size_t i = 0; i < turn.ended.size(); ++i) {
-    --turn.ended[i].task->unstored;
-    if (!turn.ended[i].task->refused) turn_.end(turn.ended[i], std::move(batch.ended[i].outcome));
+    const JobRef& job = turn.ended[i];
+    --job.task->unstored;
+    if (job.task->refused) continue;
+    turn_.end(job, std::move(batch.ended[i].outcome));
+    // A turn behind this one may say, and be stored, that these were all of the task here: now these are.
+    if (job.task->shared && job.task->open_jobs == 0) turn_.part(job.task, loop_.clock().unix_ms());
   }
   turn_.output_held += turn.output_held;
   for (std::size_t i = 0; i < turn.finished.size(); ++i) {

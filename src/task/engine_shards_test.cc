@@ -10,6 +10,7 @@
 #include "store/postgres/testing/server.h"
 #include "task/testing/cluster_node.h"
 #include "task/testing/engine_fixture.h"
+#include "task/testing/unruly_store.h"
 
 namespace drover::task {
 namespace {
@@ -23,7 +24,11 @@ constexpr std::size_t kPhones = 16;
 class EngineShardsTest : public testing::Test {
  protected:
   void SetUp() override {
-    one_ = make("one");
+    one_ = make("one", [this](std::unique_ptr<store::Store> real) {
+      auto made = std::make_unique<UnrulyStore>(std::move(real), 1);
+      ones_store_ = made.get();
+      return made;
+    });
     two_ = make("two");
     one_->add(phones_, kPhones);
     ASSERT_TRUE(eventually([&] { return one_->shards() == 128 && two_->shards() == 128; }));
@@ -33,8 +38,8 @@ class EngineShardsTest : public testing::Test {
     ASSERT_GE(std::min(ones_.size(), twos_.size()), 3u);
   }
 
-  std::unique_ptr<ClusterNode> make(const std::string& name) {
-    return std::make_unique<ClusterNode>(nodes_.make(TestServer::shared().conninfo(database_), name));
+  std::unique_ptr<ClusterNode> make(const std::string& name, const ClusterNode::WrapStore& wrap = nullptr) {
+    return std::make_unique<ClusterNode>(nodes_.make(TestServer::shared().conninfo(database_), name), wrap);
   }
 
   // The commands that contain `text`, as phones began them; of one phone only if it is named.
@@ -58,6 +63,7 @@ class EngineShardsTest : public testing::Test {
   const std::string database_ = TestServer::shared().create_database();
   Phones phones_{kPhones};
   store::postgres::Nodes nodes_;
+  UnrulyStore* ones_store_ = nullptr;
   std::unique_ptr<ClusterNode> one_;
   std::unique_ptr<ClusterNode> two_;
   std::vector<std::string> ones_;
@@ -129,6 +135,21 @@ TEST_F(EngineShardsTest, ATasksEndIsToldOnEveryNode) {
     ASSERT_TRUE(wait_for_end(each));
     EXPECT_EQ(each->counts().succeeded, each->counts().jobs);
   }
+}
+
+// The commit that says that a node's jobs of the task have all ended is stored, one before it that holds an
+// outcome of them only later.
+TEST_F(EngineShardsTest, AnOutcomeThatIsStoredLateEndsItsTask) {
+  const std::size_t slow = std::stoul(ones_[1].substr(1));
+  phones_.fault(slow, slow, "slow:600");
+  const LiveTaskPtr task = one_->accept("sleep 0.3; echo late", {ones_[0], ones_[1], twos_[0]});
+  ASSERT_TRUE(eventually([&] { return begun("echo late").size() == 2; }));
+  ones_store_->set_mood(UnrulyStore::Mood::kStuck);
+  ASSERT_TRUE(eventually([&] { return ones_store_->waiting() == 2; }));
+  ones_store_->fail_next();
+  ones_store_->set_mood(UnrulyStore::Mood::kGood);
+  ASSERT_TRUE(wait_for_end(task));
+  EXPECT_EQ(task->counts().succeeded, 3u);
 }
 
 TEST_F(EngineShardsTest, ATaskIsCancelledFromEitherNode) {

@@ -23,10 +23,14 @@ class ClusterNode {
  public:
   static constexpr std::int64_t kProject = 1;
 
-  explicit ClusterNode(const store::PostgresOptions& options) : loop_(clock_, "engine") {
+  using WrapStore = std::function<std::unique_ptr<store::Store>(std::unique_ptr<store::Store>)>;
+
+  // `wrap` may put a store of the test's own between the engine and the database.
+  explicit ClusterNode(const store::PostgresOptions& options, const WrapStore& wrap = nullptr)
+      : loop_(clock_, "engine") {
     auto opened = store::open_postgres(options, clock_, registry_);
     EXPECT_TRUE(opened) << opened.error().message;
-    store_ = *std::move(opened);
+    store_ = wrap ? wrap(*std::move(opened)) : *std::move(opened);
     auto instances = store_->instances();
     on_loop([&] {
       fleet_ = std::make_unique<fleet::Fleet>(loop_.loop(), *store_, shared_keys(), registry_);

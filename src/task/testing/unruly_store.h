@@ -134,6 +134,8 @@ class UnrulyStore final : public store::Store {
   Result<store::IdentityRows> identity_rows() override { return real_->identity_rows(); }
   Result<std::vector<store::Instance>> instances() override { return real_->instances(); }
   Result<store::Recovery> recover() override { return real_->recover(); }
+  bool takes_writes() const override { return real_->takes_writes(); }
+  store::Cluster* cluster() override { return real_->cluster(); }
 
   void close() override {
     {
