@@ -30,11 +30,13 @@ using ErrorCode = boost::system::error_code;
 constexpr Millis kFirstPause{50};
 constexpr Millis kLongestPause{2'000};
 
-// Whatever the server's or the role's own settings are.
+// Whatever the server's or the role's own settings are. Statements that wait for another node's lock are to
+// see what it has stored meanwhile.
 constexpr const char* kSetUp =
     "SELECT set_config('statement_timeout', '30s', false),"
     " set_config('idle_in_transaction_session_timeout', '30s', false),"
     " set_config('lock_timeout', '10s', false),"
+    " set_config('default_transaction_isolation', 'read committed', false),"
     " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
     " WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)";
 

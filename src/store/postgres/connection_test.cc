@@ -334,13 +334,16 @@ TEST_F(ConnectionTest, WhatNoMessageHoldsIsRefusedAndTheConnectionStays) {
 }
 
 TEST_F(ConnectionTest, ItsSessionHasTimeoutsAndUtf8) {
-  Client client(conninfo_ + " options='-c statement_timeout=1h -c synchronous_commit=off'");
+  Client client(conninfo_ +
+                " options='-c statement_timeout=1h -c synchronous_commit=off"
+                " -c default_transaction_isolation=serializable'");
   ASSERT_TRUE(client.wait_up());
   const auto show = [&](const std::string& name) {
     const Answer answer = client.run("SHOW " + name);
     return answer ? std::string(answer->at(0).bytes(0, 0)) : answer.error().message;
   };
   EXPECT_EQ(show("statement_timeout"), "30s");
+  EXPECT_EQ(show("transaction_isolation"), "read committed");
   EXPECT_EQ(show("lock_timeout"), "10s");
   EXPECT_EQ(show("idle_in_transaction_session_timeout"), "30s");
   EXPECT_EQ(show("synchronous_commit"), "on");
