@@ -112,6 +112,16 @@ class Terminated(unittest.TestCase):
             return server.stop()
         self.interrupted_by(twice)
 
+    def test_a_signal_at_the_very_end_comes_too_late(self):
+        server = Server(temp_folder(self))
+        self.addCleanup(server.close)
+        for _ in range(10):
+            server.process.send_signal(signal.SIGTERM)
+            while server.process.poll() is None:
+                server.process.send_signal(signal.SIGINT)
+            self.assertEqual(server.process.returncode, 0)
+            server.start()
+
 
 class DataFolder(unittest.TestCase):
     def test_a_second_server_is_refused(self):

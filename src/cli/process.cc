@@ -18,7 +18,6 @@ constexpr std::array kSignals{SIGTERM, SIGINT, SIGHUP};
 // A signal handler reaches nothing but what has static storage.
 std::atomic<unsigned> received{0};
 std::atomic<int> event_fd{-1};
-std::array<struct sigaction, kSignals.size()> before;
 
 void notify() {
   const std::uint64_t one = 1;
@@ -47,20 +46,16 @@ std::size_t raise_descriptor_limit() {
 
 StopSignals::StopSignals() {
   received = 0;
-  event_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (event_fd < 0) event_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
-  for (std::size_t i = 0; i < kSignals.size(); ++i) {
-    ::sigaction(kSignals[i], nullptr, &before[i]);
+  for (const int signal : kSignals) {
+    struct sigaction before {};
+    ::sigaction(signal, nullptr, &before);
     // Ignored before us: nohup, or a shell's background job, whose wish it is.
-    if (before[i].sa_handler != SIG_IGN) ::sigaction(kSignals[i], &action, nullptr);
+    if (before.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);
   }
-}
-
-StopSignals::~StopSignals() {
-  for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before[i], nullptr);
-  ::close(event_fd.exchange(-1));
 }
 
 unsigned StopSignals::count() const { return received.load(); }

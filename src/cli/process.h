@@ -11,13 +11,11 @@ namespace drover::cli {
 // Raises the soft limit of open descriptors to the hard one and returns it.
 std::size_t raise_descriptor_limit();
 
-// SIGTERM, SIGINT and SIGHUP ask the process to stop. One at a time; its destructor restores what was before.
+// SIGTERM, SIGINT and SIGHUP ask the process to stop, from now to its end: one that comes late does not make
+// the end of a process that has stopped look like a crash. One at a time.
 class StopSignals {
  public:
   StopSignals();
-  ~StopSignals();
-  StopSignals(const StopSignals&) = delete;
-  StopSignals& operator=(const StopSignals&) = delete;
 
   // How many have come.
   unsigned count() const;
