@@ -516,8 +516,8 @@ class Encrypted(OnPostgres):
         used = self.postgres.sql("SELECT application_name, ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
                                  " WHERE application_name LIKE 'drover%' ORDER BY 1").split("\n")
         used = [line for line in used if line]
-        self.assertEqual(len(used), 3, used)
-        self.assertEqual([line.rpartition("|")[2] for line in used], ["t"] * 3)
+        self.assertEqual(len(used), 4, used)
+        self.assertEqual([line.rpartition("|")[2] for line in used], ["t"] * 4)
         url = server.settings["DROVER_STORE"]
         self.assertEqual(server.stop(), 0)
         stranger = Pair(temp_folder(self), "stranger", ca=True)

@@ -37,7 +37,7 @@ constexpr std::array<Advice, 12> kKnown{{
      "A pooler that hands out connections by the transaction does not work: name the server itself."},
     {"3D000", "Let the owner of the server make it: createdb -O ROLE DATABASE"},
     {"53300",
-     "Each `drover serve` takes three connections, `drover doctor` one: raise max_connections of the "
+     "Each `drover serve` takes four connections, `drover doctor` one: raise max_connections of the "
      "server,\n"
      "or the limit of the role or the database."},
 }};

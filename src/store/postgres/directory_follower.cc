@@ -27,6 +27,10 @@ void DirectoryFollower::asking() {
 
 void DirectoryFollower::on_news() {
   asked_at_ = asking_at_;
+  if (peers_.known >= missed_) {
+    missed_ = peers_.news.directory;
+    missed_since_ = peers_.now();
+  }
   for (Waiting& each : waiting_)
     if (each.asked && each.version == 0) each.version = peers_.news.directory;
 }
@@ -37,6 +41,11 @@ void DirectoryFollower::no_news() {
 
 bool DirectoryFollower::up_to_date() const {
   return !reading_ && !read_since_ && peers_.known == peers_.news.directory;
+}
+
+Millis DirectoryFollower::behind() const {
+  if (peers_.known >= missed_) return Millis::zero();
+  return std::chrono::duration_cast<Millis>(peers_.now() - missed_since_);
 }
 
 void DirectoryFollower::look(bool was_away) {

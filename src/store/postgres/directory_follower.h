@@ -15,7 +15,7 @@ namespace drover::store::postgres {
 // Belongs to its loop.
 class DirectoryFollower {
  public:
-  // Both outlive it. `reader` reads one state of the database a unit.
+  // Both outlive it. `reader` reads one state of the database a unit, and has nothing else to do.
   DirectoryFollower(Peers& peers, Connection& reader) : peers_(peers), reader_(reader) {}
 
   void start(OnDirectory on_directory) { on_directory_ = std::move(on_directory); }
@@ -30,6 +30,8 @@ class DirectoryFollower {
   void look(bool was_away);
   // It goes by all that the news say.
   bool up_to_date() const;
+  // For how long it has known of a change that does not count here yet.
+  Millis behind() const;
 
   // `then` when every node goes by what has been stored until now. For a change of the directory that was
   // asked for when known was `since`.
@@ -53,6 +55,8 @@ class DirectoryFollower {
   OnDirectory on_directory_;
   std::int64_t asked_at_ = 0;  // what was known when the last news were asked for
   std::int64_t asking_at_ = 0;
+  std::int64_t missed_ = 0;  // a version that did not count here when the news told of it
+  SteadyTime missed_since_{};
   bool reading_ = false;
   bool catching_up_ = false;  // others may have changed something while the lease was not trusted
   // What has changed since this version is to be read, also where it counts already; 0: all.

@@ -13,6 +13,7 @@ using Call = Member::Call;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
+
 using DirectoryFollowerTest = ClusterFixture;
 
 TEST_F(DirectoryFollowerTest, AChangeIsAnsweredWhenAllGoByIt) {
@@ -91,9 +92,7 @@ TEST_F(DirectoryFollowerTest, OnlyWhatHasChangedIsRead) {
 
 TEST_F(DirectoryFollowerTest, WhatChangesBetweenAPulseAndWhatItLetsReadIsReadNext) {
   join_two();
-  std::unique_ptr<postgres::Session> session;
-  session = hold("LOCK TABLE drover.audit");
-  two_->store().read_audit({}, [](const auto&) {});  // and all that is read after it waits
+  auto held = hold_follower();
   std::atomic<int> answered = 0;
   const auto count = [&](const auto& result) { answered += result ? 1 : 100; };
   one_->store().put_instances({{.project = 1, .id = "a", .address = "adb://a:1"}}, count);
@@ -102,7 +101,7 @@ TEST_F(DirectoryFollowerTest, WhatChangesBetweenAPulseAndWhatItLetsReadIsReadNex
   one_->store().change_identity(change::AddToken{make_token("t")}, count);
   ASSERT_TRUE(eventually([&] { return sql("SELECT count(*) FROM drover.token") == "1"; }));
   EXPECT_EQ(two_->log().back(), "not alone");
-  session.reset();
+  held.reset();
   ASSERT_TRUE(eventually([&] { return answered == 2; }));
   EXPECT_EQ(two_->times("read +a"), 1);
   EXPECT_EQ(two_->directory().identity.tokens.size(), 1u);

@@ -22,8 +22,9 @@ bool Lease::trusted() const {
   return ticks(std::chrono::steady_clock::now()) < trusted_until_.load(std::memory_order_acquire);
 }
 
-bool Lease::may_renew(Millis unanswered) const {
+bool Lease::may_renew(Millis unanswered, Millis behind) const {
   if (unanswered >= kLeaseTime) return false;
+  if (peers_.joined && behind >= kLeaseTime - kLeaseMargin && !peers_.serving().empty()) return false;
   return !back_at_ || goes_by_all() || peers_.now() - *back_at_ < kLeaseTime;
 }
 

@@ -20,8 +20,9 @@ class Lease {
   bool trusted() const;
 
   // Not by a node that can store nothing, or cannot read what it would have to go by: others are to have its
-  // shards. `unanswered`: for how long its writes have got no answer.
-  bool may_renew(Millis unanswered) const;
+  // shards. `unanswered`: for how long its writes have got no answer; `behind`: for how long it has not gone
+  // by a change that it knows of. Who has made the change waits until this node's lease is over.
+  bool may_renew(Millis unanswered, Millis behind) const;
   // The last news say that it was renewed, by what was sent at `sent_at`. True: ask again, for the node to be
   // trusted.
   bool renewed(SteadyTime sent_at);

@@ -132,6 +132,17 @@ TEST_F(LeaseTest, WhoCannotReadWhatHasChangedLosesItsShards) {
   one_->release(Call::kDirectory);
 }
 
+// Its lease and its writes are as they should be.
+TEST_F(LeaseTest, WhoGoesByNoChangesIsNotTrustedWhenOneIsAnswered) {
+  join_two();
+  const auto held = hold_follower();
+  ASSERT_TRUE(put_instances(one_->store(), {{.project = 1, .id = "a", .address = "adb://a:1"}}));
+  EXPECT_FALSE(two_->cluster().trusted());
+  two_->vanish();
+  EXPECT_TRUE(eventually([&] { return one_->shards().all(); }));
+  EXPECT_TRUE(eventually([&] { return two_->times("fenced") == 1; }));
+}
+
 // It does not renew its lease meanwhile, so it cannot bury who is in its way.
 TEST_F(LeaseTest, WhoWaitsForADeadNodesLocksCutsItOff) {
   join_two();

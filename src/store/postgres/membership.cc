@@ -120,7 +120,7 @@ Questions Membership::questions() {
   const bool applied = peers_.news.map.alone || !peers_.alone;
   questions.seen = peers_.joined && applied ? peers_.known.load() : 0;
   questions.leaving = shards_.leaving();
-  questions.renew = lease_.may_renew(options_.unanswered());
+  questions.renew = lease_.may_renew(options_.unanswered(), directory_.behind());
   questions.watched = watched_.all();
   questions.cancelling = cancellations_.asked();
   return questions;

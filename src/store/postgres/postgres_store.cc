@@ -319,6 +319,7 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   std::unique_ptr<Link> lease_link_;
   std::unique_ptr<Link> write_link_;
   std::unique_ptr<Link> reader_;
+  std::unique_ptr<Link> follower_;  // of the directory: nobody's reads are to stand before its own
   std::unique_ptr<ClockSkew> clock_skew_;
   std::set<std::string> why_down_;  // what the log has said since all were connected
   std::unique_ptr<Membership> membership_;
@@ -399,6 +400,7 @@ Result<> PostgresStore::open(prometheus::Registry& registry) {
   if (!done) return done;
   done = connect(write_link_, "writer", Link::Kind::kWriter);
   if (done) done = connect(reader_, "reader", Link::Kind::kReader);
+  if (done) done = connect(follower_, "follower", Link::Kind::kReader);
   if (!done) return done;
   if (done = entry.compare_clocks(clock_, id_.text()); !done) return done;
   auto epoch = entry.enter(id_.text(), options_.node_name);
@@ -412,7 +414,7 @@ void PostgresStore::set_up(std::int64_t epoch, prometheus::Registry& registry) {
   Loop& loop = thread_.loop();
   clock_skew_ = std::make_unique<ClockSkew>(clock_, registry);
   auto membership = std::make_unique<Membership>(
-      loop, lease_link_->connection(), reader_->connection(), days_,
+      loop, lease_link_->connection(), follower_->connection(), days_,
       Membership::Options{
           epoch, directory_, [this](std::unique_ptr<Write> write) { writer_->submit(std::move(write)); },
           [this] { return writer_->unanswered(); },
@@ -440,8 +442,10 @@ void PostgresStore::set_up(std::int64_t epoch, prometheus::Registry& registry) {
     log_down(why);
     writer_->went_down();
   };
-  reader_->came_up = [this] { log_up(); };
-  reader_->went_down = [this](const Error& why) { log_down(why); };
+  for (const auto* link : {&reader_, &follower_}) {
+    (*link)->came_up = [this] { log_up(); };
+    (*link)->went_down = [this](const Error& why) { log_down(why); };
+  }
   // A lease that is renewed later is not worth waiting for.
   lease_link_->connection().set_answer_patience(kLeaseTime - kLeaseMargin);
   const auto hurry = [this] {
@@ -466,14 +470,15 @@ void PostgresStore::set_up(std::int64_t epoch, prometheus::Registry& registry) {
   membership_->start();
 }
 
-// Three connections that try again and again fail for the same reasons: each is said once.
+// Four connections that try again and again fail for the same reasons: each is said once.
 void PostgresStore::log_down(const Error& why) {
   if (why_down_.size() >= kMostReasons) why_down_.clear();
   if (why_down_.insert(why.message).second) spdlog::error("store: {}", why.message);
 }
 
 void PostgresStore::log_up() {
-  if (!lease_link_->up() || !write_link_->up() || !reader_->up()) return;
+  for (const auto* link : {&lease_link_, &write_link_, &reader_, &follower_})
+    if (!(*link)->up()) return;
   why_down_.clear();
   spdlog::warn("store: connected to the database again");
 }
@@ -611,12 +616,12 @@ void PostgresStore::end_on_loop(std::promise<void>& ended) {
       if (!end_timer_) return;
       end_timer_.reset();
       if (membership_) membership_->stop();
-      for (const auto* link : {&reader_, &write_link_, &lease_link_})
+      for (const auto* link : {&follower_, &reader_, &write_link_, &lease_link_})
         if (*link) (*link)->connection().stop();
       writer_.reset();
       audit_watermark_.reset();
       ahead_timer_.reset();
-      for (auto* link : {&reader_, &write_link_, &lease_link_}) link->reset();
+      for (auto* link : {&follower_, &reader_, &write_link_, &lease_link_}) link->reset();
       ended.set_value();
     });
   };

@@ -1,7 +1,8 @@
 // The Store in a PostgreSQL database, in its schema `drover`, which several nodes may share: cluster.h.
 //
-// One thread, a loop, does everything by three connections: one writes, one reads, one renews the lease and
-// tells and hears of other nodes. All callbacks come on it.
+// One thread, a loop, does everything by four connections: one writes, one reads what is asked for, one reads
+// what other nodes have changed of users and instances, one renews the lease and tells and hears of other
+// nodes. All callbacks come on it.
 //
 // Differences from what store.h says of all engines:
 //

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "store/cluster.h"
+#include "store/postgres/testing/held_backend.h"
 #include "store/postgres/testing/member.h"
 #include "store/postgres/testing/nodes.h"
 #include "store/postgres/testing/server.h"
@@ -52,6 +53,12 @@ class ClusterFixture : public testing::Test {
     return session;
   }
   std::string sql(const std::string& text) { return server_->execute(database_, text); }
+  // The node that joined last reads nothing of what others change.
+  std::unique_ptr<postgres::HeldBackend> hold_follower() {
+    return std::make_unique<postgres::HeldBackend>(
+        std::stoi(sql("SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+                      " AND application_name = 'drover follower' ORDER BY backend_start DESC LIMIT 1")));
+  }
   void bury(const std::string& name) {
     sql("SELECT drover.bury(epoch) FROM drover.node WHERE name = '" + name + "'");
   }
