@@ -21,6 +21,10 @@ namespace {
 // time; fewer would waste commits.
 constexpr int kBeginsPerTurn = 256;
 
+// Of outcomes in a commit. After an outage all that ended meanwhile is stored: in one commit the database
+// would have nothing to answer for longer than anybody waits.
+constexpr std::size_t kMostBytes = std::size_t{16} << 20;
+
 constexpr Millis kRetryPause{500};
 // Until a node that has lost touch with the others looks again whether it may begin jobs.
 constexpr Millis kTrustPause{100};
@@ -55,7 +59,9 @@ void EngineImpl::flush() {
 
   // The store hands the batch back on its own thread. The turn travels with it and is moved on at each step:
   // what it refers to may only be let go on our loop.
-  auto turn = std::make_shared<Turn>(std::exchange(turn_, {}));
+  auto turn = std::make_shared<Turn>(turn_.take(kMostBytes));
+  // While the store fails, one asks for all whether it works again.
+  if (!turn_.empty() && healthy()) want_flush();
   store::WriteBatch batch = std::exchange(turn->batch, {});
   turn->failures = failures_;
   turn->given_at = loop_.clock().steady();
@@ -93,6 +99,7 @@ void EngineImpl::on_committed(const std::shared_ptr<Turn>& shared, const Result<
   if (stopped_) return;
   if (result) {
     if (!healthy_.exchange(true)) spdlog::info("the store works again");
+    if (!turn_.empty()) want_flush();
     publish(turn);
   } else {
     if (healthy_.exchange(false)) spdlog::error("the store failed, trying again: {}", result.error().message);
@@ -196,6 +203,7 @@ void EngineImpl::take_back(Turn& turn) {
     by_number_.erase(task->seq);
   }
   for (std::size_t i = 0; i < turn.accepted.size(); ++i) open_.erase(batch.accepted[i].id);
+  if (!turn.accepted.empty()) turn_.drop_refused();
   for (std::size_t i = 0; i < turn.begun.size(); ++i) {
     const auto& [job, slot] = turn.begun[i];
     if (job.phase() == Phase::kBeginning) {

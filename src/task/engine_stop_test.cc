@@ -229,5 +229,35 @@ TEST_F(EngineStopTest, ACrashNeverShowsAJobAsWaitingThatWasShownToRun) {
   EXPECT_EQ(outcome(again).error, JobError::kInterrupted);
 }
 
+// In one commit it would take the database longer than anybody waits.
+TEST_F(EngineStopTest, WhatEndedDuringAnOutageIsStoredInSeveralCommits) {
+  constexpr std::size_t kPhones = 40;
+  Phones phones(kPhones);
+  std::vector<store::Instance> instances;
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < kPhones; ++i) {
+    ids.push_back("many" + std::to_string(i));
+    instances.push_back({.project = 1, .id = ids.back(), .address = phones.address(i)});
+  }
+  std::promise<bool> put;
+  node_->fleet().put(std::move(instances),
+                     [&](const Result<>& result) { put.set_value(result.has_value()); });
+  ASSERT_TRUE(put.get_future().get());
+  std::promise<LiveTaskPtr> accepted;
+  node_->engine().accept({1, "sleep 1; gen 1000000", ids, 600, 60},
+                         [&](Result<LiveTaskPtr> result) { accepted.set_value(result.value_or(nullptr)); });
+  const LiveTaskPtr task = accepted.get_future().get();
+  ASSERT_TRUE(task);
+  ASSERT_TRUE(eventually([&] { return task->counts().running == kPhones; }));
+  node_->store().set_mood(Mood::kFailing);
+  std::this_thread::sleep_for(Millis(2'500));
+  EXPECT_EQ(task->counts().running, kPhones);
+  node_->store().set_mood(Mood::kGood);
+  ASSERT_TRUE(eventually([&] { return task->finished(); }));
+  EXPECT_EQ(task->counts().succeeded, kPhones);
+  EXPECT_GT(node_->store().largest(), std::size_t{15} << 20);
+  EXPECT_LE(node_->store().largest(), std::size_t{16} << 20);
+}
+
 }  // namespace
 }  // namespace drover::task

@@ -30,6 +30,12 @@ struct Turn {
   bool anybody_waits() const { return !accepted.empty() || !told.empty(); }
   bool empty() const { return batch.empty() && told.empty(); }
 
+  // What is to be stored first, with outcomes of `most` bytes, but one at least. The rest stays: outcomes,
+  // and what waits for all of them, that tasks have ended and who is to be told.
+  Turn take(std::size_t most);
+  // Nothing of tasks that were refused meanwhile is to be stored.
+  void drop_refused();
+
   void accept(const OpenTaskPtr& task, Engine::Done<LiveTaskPtr> done) {
     batch.accepted.push_back(std::move(task->task));
     accepted.emplace_back(task, std::move(done));

@@ -1,6 +1,7 @@
 // For tests: stands before a real store and delays, fails or loses what is written, in the order written.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -49,6 +50,12 @@ class UnrulyStore final : public store::Store {
     return queue_.size();
   }
 
+  // Bytes of output in the largest batch that was to be stored.
+  std::size_t largest() {
+    const std::lock_guard lock(mutex_);
+    return largest_;
+  }
+
   // The machine dies: what has reached the real store and the first `stored` of what has not are durable, the
   // rest never was, and nobody is told. The loop that wrote has stopped.
   void die(std::size_t stored) {
@@ -71,6 +78,13 @@ class UnrulyStore final : public store::Store {
   }
 
   void write(store::WriteBatch batch, WriteDone done) override {
+    std::size_t bytes = 0;
+    for (const auto& ended : batch.ended)
+      bytes += ended.outcome.out.bytes.size() + ended.outcome.err.bytes.size();
+    {
+      const std::lock_guard lock(mutex_);
+      largest_ = std::max(largest_, bytes);
+    }
     put([this, batch = std::move(batch), done = std::move(done)](bool store) mutable {
       if (!store) return done(failure(store::Errc::kUnavailable), std::move(batch));
       begin();
@@ -208,6 +222,7 @@ class UnrulyStore final : public store::Store {
   Mood mood_ = Mood::kGood;
   std::minstd_rand random_;
   std::size_t under_way_ = 0;
+  std::size_t largest_ = 0;
   bool fail_next_ = false;
   bool dead_ = false;
   bool closed_ = false;
