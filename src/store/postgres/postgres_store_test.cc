@@ -370,16 +370,26 @@ TEST_F(PostgresStoreTest, DaysAreMadeWhenNeededAndGoWhole) {
   const Task old = make_task(1, 3);
   ASSERT_TRUE(write(*store, whole(old, old.created_ms + 5)));
   EXPECT_EQ(sql("SELECT count(*) FROM drover.task_19675"), "1");
+  const auto jobs = [&](int day) {
+    return sql("SELECT coalesce(sum(jobs), 0) FROM drover.stock WHERE day = " + std::to_string(day));
+  };
+  EXPECT_EQ(jobs(19'675), "3");
+  const Task other = make_task(9, 2);
+  ASSERT_TRUE(write(*store, whole(other, 19'675 * std::int64_t{86'400'000} + 1)));
+  EXPECT_EQ(delete_old(*store, {.max_jobs = 3}).value(), 2u) << "it finished first";
+  EXPECT_EQ(jobs(19'675), "3");
   const std::int64_t next_day = 19'676 * std::int64_t{86'400'000};
   EXPECT_EQ(delete_old(*store, {.finished_before_ms = old.created_ms + 5}).value(), 0u);
   EXPECT_EQ(delete_old(*store, {.finished_before_ms = next_day}).value(), 3u);
   EXPECT_EQ(sql("SELECT to_regclass('drover.task_19675') IS NULL"), "t");
+  EXPECT_EQ(jobs(19'675), "0");
   EXPECT_FALSE(read_task(*store, old.id).value());
   EXPECT_FALSE(read_job(*store, old.id.job(0)).value());
-  EXPECT_EQ(store->recover()->next_task, 2);
+  EXPECT_EQ(store->recover()->next_task, 10);
   // The day is needed again.
-  const Task late = make_task(2, 1);
+  const Task late = make_task(10, 1);
   ASSERT_TRUE(write(*store, accept(late)));
+  EXPECT_EQ(jobs(19'675), "1");
   EXPECT_TRUE(read_task(*store, late.id).value());
   // An open task keeps its day.
   EXPECT_EQ(delete_old(*store, {.finished_before_ms = next_day}).value(), 0u);

@@ -9,8 +9,8 @@
 // `node_write`: the numbers of the last write units of a node that were committed, and what they answered.
 // They stay after the node is gone, so that one which was taken for dead can learn what became of its last.
 //
-// `stock`: how many jobs are stored and the largest task number ever used, as the sum and the maximum of its
-// rows.
+// `stock`: how many jobs of each day are stored and the largest task number ever used, as the sums and the
+// maximum of its rows.
 //
 // `instance_change` and `instance_unit`: which instances changed with which of the last versions of the
 // directory, so that nodes read these only.

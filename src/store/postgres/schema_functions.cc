@@ -174,12 +174,13 @@ BEGIN
   RETURN value;
 END $fn$;
 
--- Makes one row of what many units have added. Nobody else does so at the same time.
+-- Makes one row a day of what many units have added. Nobody else does so at the same time.
 CREATE FUNCTION drover.fold_stock() RETURNS void LANGUAGE plpgsql AS $fn$
 BEGIN
   IF NOT pg_try_advisory_xact_lock(4923250424) THEN RETURN; END IF;
-  WITH gone AS (DELETE FROM drover.stock RETURNING jobs, last_task)
-    INSERT INTO drover.stock SELECT coalesce(sum(jobs), 0), coalesce(max(last_task), 0) FROM gone;
+  WITH gone AS (DELETE FROM drover.stock RETURNING day, jobs, last_task)
+    INSERT INTO drover.stock SELECT 0, 0, coalesce(max(last_task), 0) FROM gone
+      UNION ALL SELECT day, sum(jobs), 0 FROM gone GROUP BY day HAVING sum(jobs) <> 0;
 END $fn$;
 
 CREATE FUNCTION drover.require_finished(rows bigint, wanted bigint) RETURNS void LANGUAGE plpgsql AS $fn$
@@ -297,9 +298,9 @@ BEGIN
     IF d < today - 1 AND NOT EXISTS (SELECT 1 FROM drover.open_task WHERE day = d) THEN
       EXECUTE format('SELECT max(at_ms) FROM drover.finished_%s', d) INTO youngest;
       IF youngest IS NULL OR (youngest < before_ms AND (d + 1) * 86400000::bigint <= before_ms) THEN
-        EXECUTE format('SELECT coalesce(sum(jobs), 0) FROM drover.finished_%s', d) INTO n;
+        SELECT coalesce(sum(jobs), 0) INTO n FROM drover.stock WHERE day = d;
         IF drover.drop_day(d) THEN
-          INSERT INTO drover.stock VALUES(-n, 0);
+          INSERT INTO drover.stock VALUES(d, -n, 0);
           gone := gone + n;
           stored := stored - n;
           IF n > 0 THEN RETURN gone; END IF;
@@ -342,13 +343,14 @@ BEGIN
       stored := stored - n;
       gone := gone + n;
     END LOOP;
+    IF taken > 0 THEN INSERT INTO drover.stock VALUES(d, -taken, 0); END IF;
+    taken := 0;
     EXIT WHEN jobs_left <= 0 OR bytes_left <= 0;
   END LOOP;
-  IF taken > 0 THEN INSERT INTO drover.stock VALUES(-taken, 0); END IF;
   RETURN gone;
 END $fn$;
 
--- Likewise of the audit log, by whole hours.
+-- Likewise of the audit log, by whole hours. Entries of a day that goes whole are counted up to 5,000.
 CREATE FUNCTION drover.delete_old_audit(before_ms bigint, today integer) RETURNS bigint
   LANGUAGE plpgsql AS $fn$
 DECLARE
@@ -363,7 +365,7 @@ DECLARE
 BEGIN
   FOR d IN SELECT day FROM drover.audit_day WHERE day * 86400000::bigint < ending ORDER BY day LOOP
     IF d < today AND (d + 1) * 86400000::bigint <= ending THEN
-      EXECUTE format('SELECT count(*) FROM drover.audit_%s', d) INTO n;
+      EXECUTE format('SELECT count(*) FROM (SELECT FROM drover.audit_%s LIMIT 5000) AS entries', d) INTO n;
       IF drover.drop_audit_day(d) THEN
         gone := gone + n;
         IF gone > 0 THEN RETURN gone; END IF;

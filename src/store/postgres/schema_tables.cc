@@ -47,12 +47,13 @@ CREATE TABLE drover.node_write(
   answers bigint[],            -- NULL: nothing was stored under this number, and nothing ever will be
   PRIMARY KEY(epoch, number))
   WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
--- Likewise: what each unit adds. Now and then they are made one.
+-- Likewise: what each unit adds. Now and then they are made one a day.
 CREATE TABLE drover.stock(
+  day integer NOT NULL,
   jobs bigint NOT NULL,
   last_task bigint NOT NULL)
   WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
-INSERT INTO drover.stock VALUES(0, 0);
+INSERT INTO drover.stock VALUES(0, 0, 0);
 
 CREATE TABLE drover.open_task(
   seq bigint PRIMARY KEY,

@@ -26,7 +26,7 @@ const Statement kRemoveBegunOf{"remove_begun_of",
 const Statement kLockOpen{
     "lock_open", "SELECT seq FROM drover.open_task WHERE seq = ANY($1::int8[]) ORDER BY seq FOR UPDATE"};
 const Statement kSendTasks{"send_tasks", "SELECT drover.send_tasks($1, $2, $3)"};
-const Statement kStock{"stock", "INSERT INTO drover.stock VALUES($1, $2)"};
+const Statement kStock{"stock", "INSERT INTO drover.stock VALUES($1, $2, $3)"};
 const Statement kDeleteOld{"delete_old",
                            "SELECT drover.answer($1, CASE WHEN $1 = (SELECT min(epoch) FROM drover.node)"
                            " THEN drover.delete_old($2, $3, $4, $5) ELSE 0 END)"};  // one node is enough
@@ -66,7 +66,6 @@ void TaskGroup::add(const WriteBatch& batch) {
     if (days_->open(task.seq, day)) opened_.push_back(task.seq);
     used_.insert(day);
     by_day_[day].accepted.push_back(&task);
-    jobs_ += static_cast<std::int64_t>(task.targets.size());
     largest_ = std::max(largest_, task.seq);
     for (; entry != batch.audit.end() && (entry->task == 0 || entry->task == task.seq); ++entry) {
       if (entry->task == 0) {
@@ -122,14 +121,22 @@ void TaskGroup::add_to(Unit& unit, const ShardMap& map) {
   for (const auto& [day, all] : by_day_)
     if (!all.finished.empty()) add_finished(unit, day, all.finished);
   audit_.add_to(unit, *days_);
-  if (jobs_ != 0 || largest_ != 0) {
-    Params stock;
-    stock.add(jobs_).add(largest_);
-    unit.add(kStock, std::move(stock));
-  }
+  if (largest_ != 0) add_stock(unit);
   // Last, so that what other nodes wait for is theirs soon; and in the same order on all nodes.
   if (parted_) add_parted(unit);
   if (!elsewhere_.empty()) add_elsewhere(unit, map);
+}
+
+void TaskGroup::add_stock(Unit& unit) const {
+  std::map<std::int32_t, std::int64_t> jobs;
+  for (const auto& [day, all] : by_day_)
+    for (const Task* task : all.accepted) jobs[day] += static_cast<std::int64_t>(task->targets.size());
+  if (jobs.empty()) jobs[0] = 0;
+  for (const auto& [day, count] : jobs) {
+    Params params;
+    params.add_int4(day).add(count).add(largest_);
+    unit.add(kStock, std::move(params));
+  }
 }
 
 void TaskGroup::add_accepted(Unit& unit, std::int32_t day, const std::vector<const Task*>& tasks) {

@@ -54,6 +54,7 @@ class TaskGroup {
   std::int32_t use_day_of(std::int64_t task, const Id& id);
   void begin_jobs(const WriteBatch& batch);
   void add_accepted(Unit& unit, std::int32_t day, const std::vector<const Task*>& tasks);
+  void add_stock(Unit& unit) const;
   void add_begun(Unit& unit);
   void add_ended(Unit& unit, std::int32_t day, const std::vector<const WriteBatch::Ended*>& all);
   void add_finished(Unit& unit, std::int32_t day, const std::vector<const WriteBatch::Finished*>& all);
@@ -70,7 +71,6 @@ class TaskGroup {
   bool parted_ = false;
   bool finishes_ = false;
   AuditGroup audit_;
-  std::int64_t jobs_ = 0;
   std::int64_t largest_ = 0;
   std::size_t rows_ = 0;
 };

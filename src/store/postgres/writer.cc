@@ -17,6 +17,8 @@ const Statement kFence{"fence", "SELECT drover.fence($1, $2)"};
 const Statement kChanged{"changed", "SELECT drover.count_change($1, $2)"};
 const Statement kSettle{"settle", "SELECT drover.settle($1, $2)"};
 
+const Millis kPatience = Connection::Options{}.answer_patience;
+constexpr Millis kLongPatience{60'000};  // the server says nothing while it removes the files of a large day
 constexpr Millis kAskAgain{200};
 // A failure after which nothing was to be stored for so long says nothing any more.
 constexpr Millis kForgotten{5'000};
@@ -189,6 +191,7 @@ void Writer::run_group() {
     made_.unit.add(kChanged, std::move(params));
   }
   sent_at_ = std::chrono::steady_clock::now();
+  connection_.set_answer_patience(group_.front()->may_take_long() ? kLongPatience : kPatience);
   connection_.run(std::exchange(made_.unit, {}), [this](Answers answers) { on_answer(std::move(answers)); });
 }
 

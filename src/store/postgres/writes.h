@@ -62,7 +62,7 @@ class DeleteOld final : public NumberWrite<std::uint64_t> {
  public:
   using NumberWrite::NumberWrite;
   bool alone() const override { return true; }
-  bool may_take_long() const override { return true; }  // a day's partition is counted and dropped
+  bool may_take_long() const override { return true; }  // the files of a day are removed
   Changes changes() const override { return Changes::kNothing; }
 };
 
