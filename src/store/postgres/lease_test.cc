@@ -132,6 +132,19 @@ TEST_F(LeaseTest, WhoCannotReadWhatHasChangedLosesItsShards) {
   one_->release(Call::kDirectory);
 }
 
+// As it seems for a moment when the database's clock is set forward.
+TEST_F(LeaseTest, WhoseLeaseSeemsOverButIsRenewedIsNotBuried) {
+  join_two();
+  sql("CREATE FUNCTION drover.forward() RETURNS trigger LANGUAGE plpgsql AS $fn$ BEGIN"
+      " NEW.expires_at := NEW.expires_at - interval '1 hour'; RETURN NEW; END $fn$");
+  sql("CREATE TRIGGER forward BEFORE UPDATE ON drover.lease FOR EACH ROW WHEN (NEW.epoch = " +
+      epoch_of("two") + ") EXECUTE FUNCTION drover.forward()");
+  std::this_thread::sleep_for(Millis(7'000));
+  EXPECT_EQ(two_->times("fenced"), 0);
+  EXPECT_TRUE(two_->cluster().trusted());
+  EXPECT_EQ(one_->shards().count(), 128u);
+}
+
 // Its lease and its writes are as they should be.
 TEST_F(LeaseTest, WhoGoesByNoChangesIsNotTrustedWhenOneIsAnswered) {
   join_two();

@@ -16,7 +16,7 @@ constexpr Millis kPulse{1'000};
 constexpr Millis kSoonest{20};    // between pulses that hints ask for
 constexpr Millis kTellPause{50};  // between hints
 
-const Statement kBury{"bury", "SELECT drover.bury_expired($1)"};
+const Statement kBury{"bury", "SELECT drover.bury_expired($1, $2)"};
 const Statement kCutOff{"cut_off", "SELECT drover.cut_off($1)"};
 const Statement kLeave{"leave", "SELECT drover.bury($1)"};
 const Statement kJoin{"join_nodes", "SELECT drover.join_nodes($1)"};
@@ -149,6 +149,7 @@ void Membership::on_news(News news, bool renewed) {
     return options_.lost();
   }
   peers_.news = std::move(news);
+  heartbeats_.look(peers_.news.others, peers_.now());
   options_.clock(std::chrono::duration_cast<Millis>(peers_.now() - pulsed_at_), peers_.news.clock_ms);
   if (renewed && lease_.renewed(pulsed_at_)) pulse();
   peers_.map = peers_.news.map;
@@ -175,7 +176,7 @@ void Membership::unblock() {
   const SteadyTime now = peers_.now();
   if (now - unblocked_at_ < kLeaseTime) return;
   for (const OtherNode& other : peers_.news.others) {
-    if (other.left_ms > 0) continue;
+    if (!heartbeats_.silent(other, now)) continue;
     unblocked_at_ = now;
     Unit unit;
     unit.add(kCutOff, of_number(other.epoch));
@@ -185,12 +186,22 @@ void Membership::unblock() {
 
 void Membership::bury() {
   if (burying_ || !lease_.steady()) return;
-  const auto dead =
-      std::ranges::find_if(peers_.news.others, [](const OtherNode& other) { return other.left_ms <= 0; });
-  if (dead == peers_.news.others.end()) return;
+  // In turn: what one waits for may be what another has locked.
+  const OtherNode* first = nullptr;
+  const OtherNode* next = nullptr;
+  for (const OtherNode& other : peers_.news.others) {  // in the order of their epochs
+    if (!heartbeats_.silent(other, peers_.now())) continue;
+    if (first == nullptr) first = &other;
+    if (next == nullptr && other.epoch > buried_last_) next = &other;
+  }
+  const OtherNode* dead = next != nullptr ? next : first;
+  if (dead == nullptr) return;
   burying_ = true;
+  buried_last_ = dead->epoch;
   Unit unit;
-  unit.add(kBury, of_number(dead->epoch));
+  Params params;
+  params.add(dead->epoch).add(dead->expires_us);
+  unit.add(kBury, std::move(params));
   peers_.lease.run(std::move(unit), [this, name = dead->name](const Result<std::vector<Rows>>& rows) {
     burying_ = false;
     if (peers_.over) return;

@@ -23,6 +23,7 @@
 #include "store/postgres/connection.h"
 #include "store/postgres/days.h"
 #include "store/postgres/directory_follower.h"
+#include "store/postgres/heartbeats.h"
 #include "store/postgres/lease.h"
 #include "store/postgres/numbers.h"
 #include "store/postgres/peers.h"
@@ -116,7 +117,9 @@ class Membership {
   SteadyTime told_at_{};
   std::int64_t told_seen_ = 0;  // the version of the directory that the others know to count here
 
+  Heartbeats heartbeats_;
   bool burying_ = false;
+  std::int64_t buried_last_ = 0;  // the epoch, or it was tried
   SteadyTime unblocked_at_{};
   bool telling_alone_ = false;
   bool first_alone_ = true;

@@ -10,6 +10,7 @@ const Statement kRenew{
     " seen = CASE WHEN $3 = 0 THEN seen ELSE $3 END, leaving = $4 WHERE epoch = $1"};
 const Statement kOthers{"others",
                         "SELECT n.epoch, n.name, coalesce(l.seen, 0),"
+                        " (extract(epoch FROM l.expires_at) * 1000000)::int8,"
                         " (extract(epoch FROM l.expires_at - clock_timestamp()) * 1000)::int8, l.leaving"
                         " FROM drover.node n JOIN drover.lease l ON l.epoch = n.epoch WHERE n.epoch <> $1"
                         " ORDER BY n.epoch"};
@@ -80,8 +81,9 @@ News news_of(const std::vector<Rows>& rows) {
   if (news.lost) return news;
   news.map.alone = true;
   for (int row = 0; row < rows[2].size(); ++row) {
-    OtherNode other{rows[2].integer(row, 0), std::string(rows[2].bytes(row, 1)), rows[2].integer(row, 2),
-                    rows[2].integer(row, 3), rows[2].integer(row, 4) != 0};
+    OtherNode other{rows[2].integer(row, 0), std::string(rows[2].bytes(row, 1)),
+                    rows[2].integer(row, 2), rows[2].integer(row, 3),
+                    rows[2].integer(row, 4), rows[2].integer(row, 5) != 0};
     if (other.seen != 0) news.map.alone = false;
     news.others.push_back(std::move(other));
   }

@@ -33,8 +33,9 @@ struct Questions {
 struct OtherNode {
   std::int64_t epoch = 0;
   std::string name;
-  std::int64_t seen = 0;     // 0: it does not serve yet
-  std::int64_t left_ms = 0;  // of its lease; 0 or less: it is over
+  std::int64_t seen = 0;        // 0: it does not serve yet
+  std::int64_t expires_us = 0;  // its lease, by the database's clock
+  std::int64_t left_ms = 0;     // of it; 0 or less: it is over
   bool leaving = false;
 };
 

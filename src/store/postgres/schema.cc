@@ -60,7 +60,7 @@ BEGIN
   END IF;
   IF (SELECT version > 0 AND version < )sql" +
                     std::to_string(steps.size()) + R"sql( FROM drover.version) THEN
-    PERFORM drover.bury_expired(epoch) FROM drover.node;
+    PERFORM drover.bury_expired(epoch, (extract(epoch FROM expires_at) * 1000000)::int8) FROM drover.lease;
     IF EXISTS (SELECT 1 FROM drover.node) THEN RETURN; END IF;
   END IF;
 )sql";

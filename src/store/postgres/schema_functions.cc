@@ -77,13 +77,15 @@ BEGIN
   RETURN v;
 END $fn$;
 
--- Takes the shards of a node whose lease has ended, if it has.
-CREATE FUNCTION drover.bury_expired(e bigint) RETURNS boolean LANGUAGE plpgsql AS $fn$
+-- Takes the shards of a node whose lease has ended at that time, and was not renewed since.
+CREATE FUNCTION drover.bury_expired(e bigint, at_us bigint) RETURNS boolean LANGUAGE plpgsql AS $fn$
 BEGIN
-  PERFORM 1 FROM drover.lease WHERE epoch = e AND expires_at < clock_timestamp();
+  PERFORM 1 FROM drover.lease WHERE epoch = e AND expires_at < clock_timestamp()
+    AND (extract(epoch FROM expires_at) * 1000000)::int8 = at_us;
   IF NOT FOUND THEN RETURN false; END IF;
   PERFORM drover.cut_off(e);
-  PERFORM 1 FROM drover.lease WHERE epoch = e AND expires_at < clock_timestamp() FOR UPDATE;
+  PERFORM 1 FROM drover.lease WHERE epoch = e AND expires_at < clock_timestamp()
+    AND (extract(epoch FROM expires_at) * 1000000)::int8 = at_us FOR UPDATE;
   IF NOT FOUND THEN RETURN false; END IF;
   RETURN drover.bury(e);
 END $fn$;
