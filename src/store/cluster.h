@@ -72,6 +72,8 @@ class ShardEvents {
   virtual void on_cancel(std::int64_t task, Applied done) = 0;
   // Of those that are watched.
   virtual void on_finished(std::vector<std::int64_t> tasks) = 0;
+  // Asked for with each look at the others: projects of which no more jobs are to come here; 0: of none.
+  virtual std::vector<std::int64_t> full() = 0;
 
  protected:
   ~ShardEvents() = default;
@@ -115,6 +117,12 @@ class Cluster {
   virtual bool trusted() const = 0;
   // Nobody else reads them at the moment.
   virtual bool alone() const = 0;
+  // Of other nodes, which said so a second ago at most.
+  struct FullShards {
+    ShardSet all;      // no more jobs are to come there
+    ShardSet project;  // none of this project
+  };
+  virtual FullShards full_shards(std::int64_t project) const = 0;
 
   // Each instance once. Nothing is stored of those that have been removed.
   virtual void put_phone_states(std::vector<PhoneState> states, Done<> done) = 0;

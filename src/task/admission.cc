@@ -11,6 +11,7 @@ namespace {
 // Measured: a queued task of one job takes 1,090 bytes, one of 100 jobs 10,060. Rounded up.
 constexpr std::uint64_t kTaskBytes = 1100;
 constexpr std::uint64_t kJobBytes = 96;
+constexpr Place kSmallest{1, kTaskBytes + kJobBytes};
 constexpr std::size_t kInPlace = 15;  // characters that a string holds without memory of its own
 constexpr std::uint64_t kAllocation = 16;
 
@@ -63,7 +64,16 @@ Result<> Admission::enter(std::int64_t project, Place place) {
 
 Result<> Admission::check(std::int64_t project) const {
   const std::lock_guard lock(mutex_);
-  return allowed(project, {1, kTaskBytes + kJobBytes});
+  return allowed(project, kSmallest);
+}
+
+std::vector<std::int64_t> Admission::full() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::int64_t> full;
+  if (!fits(all_, kSmallest, limit_)) full.push_back(0);
+  for (const auto& [project, mine] : projects_)
+    if (!fits(mine, kSmallest, limit_per_project_)) full.push_back(project);
+  return full;
 }
 
 void Admission::take(std::int64_t project, Place place) {

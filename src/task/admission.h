@@ -35,6 +35,8 @@ class Admission {
   Result<> enter(std::int64_t project, Place place);
   // Whether even the smallest task would be refused now.
   Result<> check(std::int64_t project) const;
+  // What is full, to tell other nodes: projects; all of them if one of these is 0.
+  std::vector<std::int64_t> full() const;
   // Without asking: tasks that are there already.
   void take(std::int64_t project, Place place);
   void leave(std::int64_t project, Place place);

@@ -109,6 +109,8 @@ void EngineImpl::refuse(const NewTask& request, const Done<LiveTaskPtr>& done, F
 
 void EngineImpl::accept_numbered(std::int64_t seq, NewTask request, Done<LiveTaskPtr> done) {
   if (stopped_ || draining_) return refuse(request, done, failure(Errc::kDraining));
+  if (const Result<> room = room_elsewhere(request); !room)
+    return refuse(request, done, Failure(room.error()));
   const Place place = place_of(request);
   store::Task task;
   task.seq = seq;
@@ -134,6 +136,18 @@ void EngineImpl::accept_numbered(std::int64_t seq, NewTask request, Done<LiveTas
   turn_.accept(opened, std::move(done));
   metrics_.tasks.Increment();
   want_flush();
+}
+
+// What other nodes have to do is in their memory and counts there.
+Result<> EngineImpl::room_elsewhere(const NewTask& request) const {
+  if (cluster_ == nullptr) return {};
+  const auto full = cluster_->full_shards(request.project);
+  if (full.all.none() && full.project.none()) return {};
+  store::ShardSet asked;
+  for (const std::string& target : request.targets) asked.set(store::shard_of(request.project, target));
+  if ((asked & full.all).any()) return failure(Errc::kQueueFull);
+  if ((asked & full.project).any()) return failure(Errc::kProjectFull);
+  return {};
 }
 
 // A new task's jobs to their lanes, or to the nodes that have them.

@@ -48,6 +48,7 @@ class EngineImpl final : public Engine, private fleet::FleetEvents, private stor
   void number_tasks();
   void accept_numbered(std::int64_t seq, NewTask task, Done<LiveTaskPtr> done);
   void refuse(const NewTask& task, const Done<LiveTaskPtr>& done, Failure why);
+  Result<> room_elsewhere(const NewTask& request) const;
   void deal_out(const OpenTaskPtr& task);
   void jobs_ended(const OpenTaskPtr& task, std::int64_t at_ms);
   void forget(const OpenTaskPtr& task);
@@ -79,6 +80,7 @@ class EngineImpl final : public Engine, private fleet::FleetEvents, private stor
   void on_shards_wanted(const store::ShardSet& shards) override;
   void on_cancel(std::int64_t task, Applied done) override;
   void on_finished(std::vector<std::int64_t> tasks) override;
+  std::vector<std::int64_t> full() override { return admission_.full(); }
   void adopt(store::Adoption adoption);
   OpenTaskPtr take_up(store::TaskRecord& record);
   void take_jobs(const OpenTaskPtr& task, store::TaskRecord& record,

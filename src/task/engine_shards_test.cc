@@ -29,7 +29,7 @@ class EngineShardsTest : public testing::Test {
       ones_store_ = made.get();
       return made;
     });
-    two_ = make("two");
+    two_ = make("two", nullptr, twos_options_);
     one_->add(phones_, kPhones);
     ASSERT_TRUE(eventually([&] { return one_->shards() == 128 && two_->shards() == 128; }));
     ones_ = one_->mine();
@@ -38,8 +38,10 @@ class EngineShardsTest : public testing::Test {
     ASSERT_GE(std::min(ones_.size(), twos_.size()), 3u);
   }
 
-  std::unique_ptr<ClusterNode> make(const std::string& name, const ClusterNode::WrapStore& wrap = nullptr) {
-    return std::make_unique<ClusterNode>(nodes_.make(TestServer::shared().conninfo(database_), name), wrap);
+  std::unique_ptr<ClusterNode> make(const std::string& name, const ClusterNode::WrapStore& wrap = nullptr,
+                                    const EngineOptions& options = {}) {
+    return std::make_unique<ClusterNode>(nodes_.make(TestServer::shared().conninfo(database_), name), wrap,
+                                         options);
   }
 
   // The commands that contain `text`, as phones began them; of one phone only if it is named.
@@ -63,6 +65,7 @@ class EngineShardsTest : public testing::Test {
   const std::string database_ = TestServer::shared().create_database();
   Phones phones_{kPhones};
   store::postgres::Nodes nodes_;
+  EngineOptions twos_options_;
   UnrulyStore* ones_store_ = nullptr;
   std::unique_ptr<ClusterNode> one_;
   std::unique_ptr<ClusterNode> two_;
@@ -227,6 +230,46 @@ TEST_F(EngineShardsTest, WhatANodeThatVanishedHadBegunIsInterruptedAndTheRestRun
   EXPECT_EQ(found->counts().succeeded, 2u);
   EXPECT_EQ(begun("echo begun").size(), 2u);
   EXPECT_EQ(begun("echo waited").size(), 2u);
+}
+
+class FullEngineShardsTest : public EngineShardsTest {
+ protected:
+  void SetUp() override {}
+
+  // Accepts for the other node's phones until that is refused.
+  Result<> fill() {
+    for (int i = 0; i < 200; ++i) {
+      const auto task = one_->try_accept("sleep 600", {twos_[0]});
+      if (!task) return tl::make_unexpected(task.error());
+      tasks_.push_back(*task);
+      std::this_thread::sleep_for(Millis(50));
+    }
+    return {};
+  }
+  void check(Errc why) {
+    const Result<> refused = fill();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, why);
+    EXPECT_GE(tasks_.size(), 5u);
+    EXPECT_EQ(one_->try_accept("echo both", {ones_[0], twos_[1]}).error().code, why);
+    ASSERT_TRUE(wait_for_end(one_->accept("echo own", {ones_[0]}))) << "its own phones are not concerned";
+    for (const LiveTaskPtr& task : tasks_) ASSERT_TRUE(one_->cancel(task));
+    EXPECT_TRUE(eventually([&] { return one_->try_accept("echo again", {twos_[1]}).has_value(); }));
+  }
+
+  std::vector<LiveTaskPtr> tasks_;
+};
+
+TEST_F(FullEngineShardsTest, WhoseQueueIsFullGetsNoMoreFromOthers) {
+  twos_options_.max_queued_jobs = 5;
+  EngineShardsTest::SetUp();
+  check(Errc::kQueueFull);
+}
+
+TEST_F(FullEngineShardsTest, WhereAProjectHasItsShareItGetsNoMore) {
+  twos_options_.max_queued_jobs_per_project = 5;
+  EngineShardsTest::SetUp();
+  check(Errc::kProjectFull);
 }
 
 TEST_F(EngineShardsTest, APhoneThatIsMovedOnOneNodeIsMovedOnItsOwn) {

@@ -121,6 +121,7 @@ Questions Membership::questions() {
   questions.seen = peers_.joined && applied ? peers_.known.load() : 0;
   questions.leaving = shards_.leaving();
   questions.renew = lease_.may_renew(options_.unanswered(), directory_.behind());
+  if (peers_.events != nullptr) questions.full = peers_.events->full();
   questions.watched = watched_.all();
   questions.cancelling = cancellations_.asked();
   return questions;
@@ -150,6 +151,7 @@ void Membership::on_news(News news, bool renewed) {
   }
   peers_.news = std::move(news);
   heartbeats_.look(peers_.news.others, peers_.now());
+  full_shards_.look(peers_.news);
   options_.clock(std::chrono::duration_cast<Millis>(peers_.now() - pulsed_at_), peers_.news.clock_ms);
   if (renewed && lease_.renewed(pulsed_at_)) pulse();
   peers_.map = peers_.news.map;

@@ -23,6 +23,7 @@
 #include "store/postgres/connection.h"
 #include "store/postgres/days.h"
 #include "store/postgres/directory_follower.h"
+#include "store/postgres/full_shards.h"
 #include "store/postgres/heartbeats.h"
 #include "store/postgres/lease.h"
 #include "store/postgres/numbers.h"
@@ -84,6 +85,7 @@ class Membership {
   // Any thread.
   bool trusted() const { return lease_.trusted(); }
   bool alone() const { return peers_.alone; }
+  Cluster::FullShards full_shards(std::int64_t project) const { return full_shards_.of(project); }
   // The version of the directory that counts here.
   std::int64_t known() const { return peers_.known; }
 
@@ -105,6 +107,7 @@ class Membership {
   DirectoryFollower directory_;
   Cancellations cancellations_;
   WatchedTasks watched_;
+  FullShards full_shards_;
 
   // Of the pulse.
   Timer timer_;

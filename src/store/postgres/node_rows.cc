@@ -7,11 +7,12 @@ const Statement kRenew{
     "renew",
     "UPDATE drover.lease SET"
     " expires_at = CASE WHEN $5 THEN clock_timestamp() + $2 * interval '1 millisecond' ELSE expires_at END,"
-    " seen = CASE WHEN $3 = 0 THEN seen ELSE $3 END, leaving = $4 WHERE epoch = $1"};
+    " seen = CASE WHEN $3 = 0 THEN seen ELSE $3 END, leaving = $4, full_of = $6 WHERE epoch = $1"};
 const Statement kOthers{"others",
                         "SELECT n.epoch, n.name, coalesce(l.seen, 0),"
                         " (extract(epoch FROM l.expires_at) * 1000000)::int8,"
-                        " (extract(epoch FROM l.expires_at - clock_timestamp()) * 1000)::int8, l.leaving"
+                        " (extract(epoch FROM l.expires_at - clock_timestamp()) * 1000)::int8, l.leaving,"
+                        " array_to_string(l.full_of, ',')"
                         " FROM drover.node n JOIN drover.lease l ON l.epoch = n.epoch WHERE n.epoch <> $1"
                         " ORDER BY n.epoch"};
 const Statement kDirectory{"directory",
@@ -57,7 +58,7 @@ Unit pulse(const Questions& questions) {
   };
   Params renew = of_node();
   renew.add(static_cast<std::int64_t>(kLeaseTime.count())).add(questions.seen);
-  renew.add_bool(questions.leaving).add_bool(questions.renew);
+  renew.add_bool(questions.leaving).add_bool(questions.renew).add(questions.full);
   Params watched;
   watched.add(questions.watched);
   Params cancelling;
@@ -81,9 +82,10 @@ News news_of(const std::vector<Rows>& rows) {
   if (news.lost) return news;
   news.map.alone = true;
   for (int row = 0; row < rows[2].size(); ++row) {
-    OtherNode other{rows[2].integer(row, 0), std::string(rows[2].bytes(row, 1)),
-                    rows[2].integer(row, 2), rows[2].integer(row, 3),
-                    rows[2].integer(row, 4), rows[2].integer(row, 5) != 0};
+    OtherNode other{rows[2].integer(row, 0),          std::string(rows[2].bytes(row, 1)),
+                    rows[2].integer(row, 2),          rows[2].integer(row, 3),
+                    rows[2].integer(row, 4),          rows[2].integer(row, 5) != 0,
+                    numbers_of(rows[2].bytes(row, 6))};
     if (other.seen != 0) news.map.alone = false;
     news.others.push_back(std::move(other));
   }

@@ -26,6 +26,7 @@ struct Questions {
   std::int64_t seen = 0;  // the version of the directory that it goes by; 0: it does not serve yet
   std::vector<std::int64_t> watched;     // tasks whose end somebody waits for
   std::vector<std::int64_t> cancelling;  // tasks that it wants all others to have cancelled
+  std::vector<std::int64_t> full;        // projects of which it takes no more jobs; 0: of none
   bool leaving = false;                  // it is about to stop
   bool renew = true;                     // else its lease is left to end
 };
@@ -37,6 +38,7 @@ struct OtherNode {
   std::int64_t expires_us = 0;  // its lease, by the database's clock
   std::int64_t left_ms = 0;     // of it; 0 or less: it is over
   bool leaving = false;
+  std::vector<std::int64_t> full;  // as in Questions
 };
 
 struct CancelParcel {

@@ -205,6 +205,9 @@ class PostgresStore final : public Store, public Cluster, private WriterEvents {
   }
   bool trusted() const override { return membership_->trusted(); }
   bool alone() const override { return membership_->alone(); }
+  Cluster::FullShards full_shards(std::int64_t project) const override {
+    return membership_->full_shards(project);
+  }
   void put_phone_states(std::vector<PhoneState> states, Done<> done) override {
     submit(std::make_unique<PutPhoneStates>(std::move(states), std::move(done)));
   }

@@ -13,7 +13,8 @@ CREATE TABLE drover.lease(
   epoch bigint PRIMARY KEY REFERENCES drover.node ON DELETE CASCADE,
   expires_at timestamptz NOT NULL,
   seen bigint,                 -- the version of the directory that it goes by; NULL: it does not serve yet
-  leaving boolean NOT NULL DEFAULT false)  -- it is about to stop: it is given no shards
+  leaving boolean NOT NULL DEFAULT false,  -- it is about to stop: it is given no shards
+  full_of bigint[] NOT NULL DEFAULT '{}')  -- projects of which it takes no more jobs; 0: of none
   WITH (fillfactor = 50);
 CREATE TABLE drover.shard(
   id integer PRIMARY KEY,

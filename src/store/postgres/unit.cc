@@ -210,4 +210,16 @@ std::size_t Unit::bytes() const {
   return sum;
 }
 
+std::vector<std::int64_t> numbers_of(std::string_view text) {
+  std::vector<std::int64_t> numbers;
+  while (!text.empty()) {
+    std::int64_t number = 0;
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+    numbers.push_back(number);
+    text.remove_prefix(static_cast<std::size_t>(read.ptr - text.data()));
+    if (!text.empty()) text.remove_prefix(1);
+  }
+  return numbers;
+}
+
 }  // namespace drover::store::postgres

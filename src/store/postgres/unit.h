@@ -85,6 +85,9 @@ class Rows {
   std::unique_ptr<pg_result, Free> result_;
 };
 
+// Numbers with commas between them, as array_to_string() gives them.
+std::vector<std::int64_t> numbers_of(std::string_view text);
+
 // Commands that are one transaction, sent and answered in one round trip: all take effect or none. No command
 // may be BEGIN, COMMIT or the like, COPY, or one that PostgreSQL does not allow in a transaction.
 class Unit {

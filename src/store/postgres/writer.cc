@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 
 #include "store/errc.h"
@@ -37,18 +36,6 @@ bool fate_is_unknown(const Error& error) {
 bool content_is_at_fault(const std::string& state) {
   return state.starts_with("22") || state.starts_with("23") || state.starts_with("21") ||
          state == kUnfinishedState;
-}
-
-std::vector<std::int64_t> numbers_of(std::string_view text) {
-  std::vector<std::int64_t> numbers;
-  while (!text.empty()) {
-    std::int64_t number = 0;
-    const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
-    numbers.push_back(number);
-    text.remove_prefix(static_cast<std::size_t>(read.ptr - text.data()));
-    if (!text.empty()) text.remove_prefix(1);
-  }
-  return numbers;
 }
 
 }  // namespace

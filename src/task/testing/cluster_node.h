@@ -26,7 +26,8 @@ class ClusterNode {
   using WrapStore = std::function<std::unique_ptr<store::Store>(std::unique_ptr<store::Store>)>;
 
   // `wrap` may put a store of the test's own between the engine and the database.
-  explicit ClusterNode(const store::PostgresOptions& options, const WrapStore& wrap = nullptr)
+  explicit ClusterNode(const store::PostgresOptions& options, const WrapStore& wrap = nullptr,
+                       const EngineOptions& engine_options = {})
       : loop_(clock_, "engine") {
     auto opened = store::open_postgres(options, clock_, registry_);
     EXPECT_TRUE(opened) << opened.error().message;
@@ -34,7 +35,7 @@ class ClusterNode {
     auto instances = store_->instances();
     on_loop([&] {
       fleet_ = std::make_unique<fleet::Fleet>(loop_.loop(), *store_, shared_keys(), registry_);
-      engine_ = make_engine(loop_.loop(), *fleet_, *store_, {}, registry_);
+      engine_ = make_engine(loop_.loop(), *fleet_, *store_, engine_options, registry_);
       fleet_->start(*std::move(instances));
     });
     const auto on_directory = [this](store::DirectoryChange change, std::function<void()> done) {
@@ -97,9 +98,12 @@ class ClusterNode {
   }
 
   LiveTaskPtr accept(const std::string& command, std::vector<std::string> targets) {
-    return check(wait<Result<LiveTaskPtr>>([&](auto done) {
+    return check(try_accept(command, std::move(targets)));
+  }
+  Result<LiveTaskPtr> try_accept(const std::string& command, std::vector<std::string> targets) {
+    return wait<Result<LiveTaskPtr>>([&](auto done) {
       engine_->accept({kProject, command, std::move(targets)}, std::move(done));
-    }));
+    });
   }
   LiveTaskPtr accept_for_all(const std::string& command) {
     return check(wait<Result<LiveTaskPtr>>([&](auto done) {

@@ -211,6 +211,7 @@ class Member final : public ShardEvents {
     note("cancel " + std::to_string(task));
     answer(Call::kCancel, std::move(done));
   }
+  std::vector<std::int64_t> full() override { return {}; }
   void on_finished(std::vector<std::int64_t> tasks) override {
     for (const std::int64_t task : tasks) note("finished " + std::to_string(task));
   }
