@@ -8,11 +8,11 @@
 
 namespace drover::identity {
 
-/// How much the quickest run of each takes, as a ratio to the quickest run of the first. Each of `runs` does
-/// its thing once and gives the time it took. They run in turns, at least 5 times each, then until all ratios
-/// lie within 1/factor and factor, for 60 times at most. Other work only ever adds to a run, so the more of
-/// them there are, the closer the quickest come to what is truly needed: a true difference stays, however
-/// often it is measured.
+// How much the quickest run of each takes, as a ratio to the quickest run of the first. Each of `runs` does
+// its thing once and gives the time it took. They run in turns, at least 5 times each, then until all ratios
+// lie within 1/factor and factor, for 60 times at most. Other work only ever adds to a run, so the more of
+// them there are, the closer the quickest come to what is truly needed: a true difference stays, however
+// often it is measured.
 inline std::vector<double> ratios_to_first(const std::vector<std::function<double()>>& runs, double factor) {
   std::vector<double> quickest(runs.size(), std::numeric_limits<double>::infinity());
   std::vector<double> ratios(runs.size());
