@@ -85,8 +85,8 @@ void DirectoryFollower::read(std::int64_t since) {
     if (!answer || answer->gap || answer->version < question.as_of) {
       reading_ = false;
       read_again(answer ? 0 : question.since);
-      if (answer && answer->gap) return peers_.pulse();
-      if (rows) spdlog::error("instances: {}", answer.error().message);
+      if (answer && answer->gap) peers_.pulse();
+      if (rows && !answer) spdlog::error("instances: {}", answer.error().message);
       return;
     }
     on_directory_(std::move(answer->change), [this, version = answer->version] {

@@ -122,6 +122,21 @@ TEST_F(DirectoryFollowerTest, WhoIsAheadOfTheDatabaseReadsAllOnce) {
   EXPECT_EQ(two_->times("read +b"), 1);
 }
 
+TEST_F(DirectoryFollowerTest, WhoGetsAnOlderStateThanItAskedForReadsAll) {
+  join_two();
+  auto held = hold_follower();
+  one_->store().put_instances({{.project = 1, .id = "a", .address = "adb://a:1"}}, [](const auto&) {});
+  ASSERT_TRUE(eventually([&] { return one_->times("read +a") == 1; }));
+  std::this_thread::sleep_for(Millis(300));
+  // Put back while the answer is on its way.
+  sql("DELETE FROM drover.instance; DELETE FROM drover.instance_change; DELETE FROM drover.instance_unit;"
+      "UPDATE drover.directory SET version = version - 1, instances = 1");
+  held.reset();
+  ASSERT_TRUE(eventually([&] { return two_->times("read identities all instances") == 1; }));
+  EXPECT_EQ(two_->times("read +a"), 0);
+  EXPECT_TRUE(two_->directory().instances.empty());
+}
+
 TEST_F(DirectoryFollowerTest, WhoIsTooFarBehindReadsAll) {
   join_two();
   ASSERT_TRUE(put_instances(one_->store(), {{.project = 1, .id = "a", .address = "adb://a:1"},
