@@ -93,6 +93,8 @@ void DirectoryFollower::read(std::int64_t since) {
       peers_.loop.post([this, version] {
         reading_ = false;
         peers_.known = version;
+        // News on their way are no older than this if the database was put back.
+        asking_at_ = std::min(asking_at_, version);
         peers_.pulse();
       });
     });
