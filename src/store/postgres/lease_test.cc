@@ -149,9 +149,13 @@ TEST_F(LeaseTest, WhoseLeaseSeemsOverButIsRenewedIsNotBuried) {
 TEST_F(LeaseTest, WhoGoesByNoChangesIsNotTrustedWhenOneIsAnswered) {
   join_two();
   const auto held = hold_follower();
-  ASSERT_TRUE(put_instances(one_->store(), {{.project = 1, .id = "a", .address = "adb://a:1"}}));
-  EXPECT_FALSE(two_->cluster().trusted());
+  std::promise<bool> trusted_when_answered;
+  one_->store().put_instances({{.project = 1, .id = "a", .address = "adb://a:1"}}, [&](const auto&) {
+    trusted_when_answered.set_value(two_->cluster().trusted());
+  });
+  EXPECT_TRUE(eventually([&] { return !two_->cluster().trusted(); }));
   two_->vanish();
+  EXPECT_FALSE(trusted_when_answered.get_future().get());
   EXPECT_TRUE(eventually([&] { return one_->shards().all(); }));
   EXPECT_TRUE(eventually([&] { return two_->times("fenced") == 1; }));
 }
