@@ -12,6 +12,8 @@ namespace {
 
 namespace json = boost::json;
 
+std::string shown(std::string_view id) { return "instance_id \"" + std::string(id.substr(0, 80)) + "\""; }
+
 // Checks instances one by one and keeps them.
 class Collector {
  public:
@@ -23,14 +25,10 @@ class Collector {
 
   Result<> add(std::size_t line, std::string_view id, std::string_view address,
                Result<std::optional<Labels>> labels) {
-    const std::string shown = "instance_id \"" + std::string(id.substr(0, 80)) + "\"";
-    if (!fleet::is_instance_id(id)) return wrong(line, shown + ": must be 1 to 32 of A-Z a-z 0-9 _ -");
-    if (!fleet::parse_address(address)) {
-      return wrong(line, "address \"" + std::string(address.substr(0, 200)) + "\": must be adb://HOST:PORT");
-    }
+    if (const Result<> good = check_instance(id, address); !good) return wrong(line, good.error().message);
     if (!labels) return wrong(line, labels.error().message);
     const auto [at, fresh] = lines_.try_emplace(std::string(id), line);
-    if (!fresh) return wrong(line, shown + ": is on line " + std::to_string(at->second) + " already");
+    if (!fresh) return wrong(line, shown(id) + ": is on line " + std::to_string(at->second) + " already");
     instances_.push_back({std::string(id), std::string(address), *std::move(labels)});
     return {};
   }
@@ -188,6 +186,14 @@ Result<std::vector<NewInstance>> parse_json(std::string_view text, const std::st
 }
 
 }  // namespace
+
+Result<> check_instance(std::string_view id, std::string_view address) {
+  if (!fleet::is_instance_id(id))
+    return fail(Errc::kUsage, shown(id) + ": must be 1 to 32 of A-Z a-z 0-9 _ -");
+  if (fleet::parse_address(address)) return {};
+  return fail(Errc::kUsage,
+              "address \"" + std::string(address.substr(0, 200)) + "\": must be adb://HOST:PORT");
+}
 
 Result<std::vector<NewInstance>> parse_instances(std::string_view text, const std::string& file) {
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // spreadsheets put a byte order mark first

@@ -17,6 +17,9 @@ struct NewInstance {
   std::optional<Labels> labels = {};  // nothing: those of a known instance stay as they are
 };
 
+// kUsage names the field and its rule.
+Result<> check_instance(std::string_view id, std::string_view address);
+
 // CSV: `instance_id,address` or `instance_id,address,labels` a line, labels being KEY=VALUE;KEY=VALUE, with
 // or without that line as its header; empty lines are passed over. JSON:
 // [{"instance_id":"...","address":"adb://HOST:PORT","labels":{"KEY":"VALUE"}}, ...], labels or not, also as

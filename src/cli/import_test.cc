@@ -111,6 +111,16 @@ TEST(ImportJson, BrokenJsonIsNamedWithItsLine) {
             "f:1: must be a list of instances, or {\"instances\":[...]} and nothing else");
 }
 
+// What is typed is no file: a header's words, a comma and a bracket are names as good or bad as others.
+TEST(ImportOne, IsCheckedByTheSameRules) {
+  EXPECT_TRUE(check_instance("instance_id", "adb://10.0.0.1:1"));
+  EXPECT_EQ(check_instance("instance_id", "address").error().message,
+            "address \"address\": must be adb://HOST:PORT");
+  for (const char* id : {"", "a,b", "[", "{", "a\nb"})
+    EXPECT_EQ(check_instance(id, "adb://10.0.0.1:1").error().message,
+              "instance_id \"" + std::string(id) + "\": must be 1 to 32 of A-Z a-z 0-9 _ -");
+}
+
 TEST(Import, ReadsWhatItWrites) {
   const std::vector<NewInstance> instances{{"a", "adb://10.0.0.1:1"}, {"b", "adb://[::1]:2"}};
   EXPECT_EQ(read(instances_csv(instances)), "a adb://10.0.0.1:1;b adb://[::1]:2;");

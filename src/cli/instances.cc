@@ -116,17 +116,17 @@ int list_instances(const InstanceOptions& options) {
 }
 
 int add_instance(const InstanceOptions& options) {
-  Result<std::vector<NewInstance>> instances =
-      parse_instances(options.name + "," + options.address + "\n", "instances add");
-  if (!instances) return show_error(instances.error());
+  if (const Result<> good = check_instance(options.name, options.address); !good)
+    return show_error(good.error());
+  NewInstance instance{options.name, options.address};
   if (!options.labels.empty()) {
     const Result<Labels> labels = parse_labels(options.labels);
     if (!labels) return show_error(labels.error());
-    instances->front().labels = *labels;
+    instance.labels = *labels;
   }
   const Result<Client> client = make_client(options.client);
   if (!client) return show_error(client.error());
-  const Result<std::uint64_t> stored = store_all(*client, *instances);
+  const Result<std::uint64_t> stored = store_all(*client, {instance});
   return stored ? tell_stored(options.client, *stored) : show_error(stored.error());
 }
 
