@@ -48,9 +48,11 @@ void Identity::create_key(std::string_view user, std::string id, std::string sec
         store::AccessKey key{id, owner->row.seq, {}, now_ms};
         key.sealed = state->key.seal(secret, owner_of(key, owner->row));
         return State::Change<NewKey>{store::change::AddKey{key},
-                                     [key, secret](Directory& to) -> Result<NewKey> {
+                                     [key, secret, user](Directory& to) -> Result<NewKey> {
                                        to.add(key, std::make_shared<const std::string>(secret));
-                                       return NewKey{secret, to.view(*to.key(key.id))};
+                                       const auto* const added = to.key(key.id);
+                                       if (added == nullptr) return not_found("user", user);
+                                       return NewKey{secret, to.view(*added)};
                                      }};
       },
       std::move(done));

@@ -1,4 +1,5 @@
 // Access keys, and requests signed with them.
+#include <future>
 #include <set>
 
 #include "identity/sealed_key.h"
@@ -41,6 +42,34 @@ TEST_F(KeysTest, SignedRequestIsItsUsers) {
   EXPECT_EQ(ask().value(), who) << "the only project";
   reopen();
   EXPECT_EQ(ask("one").value()->actor, who->actor);
+}
+
+// Another node has removed the user or the project when the answer comes; both are stored in one commit here.
+TEST_F(KeysTest, WhatIsMadeForWhoIsGoneIsNotFound) {
+  store::IdentityRows rows = store_->identity_rows().value();
+  rows.users.clear();
+  rows.projects.clear();
+  const auto make = [&](const auto& create) {
+    std::promise<void> begun;
+    std::promise<void> go_on;
+    store_->change_identity(store::change::RemoveToken{"none"}, [&](const auto&) {
+      begun.set_value();
+      go_on.get_future().wait();
+    });
+    begun.get_future().wait();
+    store_->change_identity(store::change::RemoveToken{"none"},
+                            [&](const auto&) { identity_->reload(rows); });
+    std::promise<std::error_code> answer;
+    create([&](const auto& made) { answer.set_value(made ? std::error_code() : made.error().code); });
+    go_on.set_value();
+    const std::error_code code = answer.get_future().get();
+    reopen();
+    return code;
+  };
+  EXPECT_EQ(make([&](auto done) { identity_->create_key("alice", "OTHER", kSecret, done); }),
+            Errc::kNotFound);
+  EXPECT_EQ(make([&](auto done) { identity_->create_token("two", kReading, Seconds(60), done); }),
+            Errc::kNotFound);
 }
 
 TEST_F(KeysTest, WhichProjectFollowsFromTheRoles) {

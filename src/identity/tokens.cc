@@ -32,9 +32,11 @@ void Identity::create_token(std::string_view project, std::string policy, Second
         if (all.rules(token.policy) == nullptr) return not_found("role", token.policy);
         token.project = in->row.seq;
         return State::Change<NewToken>{store::change::AddToken{token},
-                                       [token, secret, digest](Directory& to) -> Result<NewToken> {
+                                       [token, secret, digest, project](Directory& to) -> Result<NewToken> {
                                          to.add(digest, token);
-                                         return NewToken{secret, to.view(*to.token(token.id))};
+                                         const auto* const added = to.token(token.id);
+                                         if (added == nullptr) return not_found("project", project);
+                                         return NewToken{secret, to.view(*added)};
                                        }};
       },
       std::move(done));
