@@ -266,6 +266,7 @@ void EngineImpl::pass_deadline(const OpenTaskPtr& task, std::uint32_t first) {
 
 void EngineImpl::cancel(std::int64_t project, const Id& task, Done<> done) {
   loop_.post([this, project, task, done = std::move(done)] {
+    if (stopped_) return done(failure(Errc::kDraining));
     const auto it = open_.find(task);
     const bool whole = it != open_.end() && it->second->elsewhere == 0;
     if (whole && it->second->live && it->second->project == project) {

@@ -165,9 +165,14 @@ void EngineImpl::publish(Turn& turn) {
     Lane& lane = lanes_[slot];
     if (job.phase() == Phase::kBeginning) {
       start_current(lane);
-    } else if (lane.current == job) {
-      release_current(lane);  // it has ended meanwhile: cancelled, or its task was refused
+      continue;
     }
+    // It has ended meanwhile: cancelled, or its task was refused, and then no end of it will be stored.
+    if (job.task->refused) {
+      turn_.unbegin(job);
+      want_flush();
+    }
+    if (lane.current == job) release_current(lane);
   }
 }
 

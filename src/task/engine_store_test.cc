@@ -245,6 +245,13 @@ TEST_F(EngineStoreTest, BeginningsOfATaskThatWasRefusedBeginNothing) {
   EXPECT_EQ(next->counts().succeeded, 300u);
   EXPECT_EQ(phones_->begun("echo refused"), 0);
   node_.reset();
+  {
+    prometheus::Registry registry;
+    const auto store = store::open_sqlite({database()}, registry);
+    ASSERT_TRUE(store) << store.error().message;
+    EXPECT_TRUE((*store)->recover()->begun.empty());
+    (*store)->close();
+  }
   Node again(database());
   const LiveTaskPtr later = again.accept("echo later", all_);
   ASSERT_TRUE(wait_for_end(later));
