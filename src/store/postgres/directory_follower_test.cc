@@ -97,7 +97,7 @@ TEST_F(DirectoryFollowerTest, WhatChangesBetweenAPulseAndWhatItLetsReadIsReadNex
   const auto count = [&](const auto& result) { answered += result ? 1 : 100; };
   one_->store().put_instances({{.project = 1, .id = "a", .address = "adb://a:1"}}, count);
   ASSERT_TRUE(eventually([&] { return one_->times("read +a") == 1; }));
-  std::this_thread::sleep_for(Millis(300));
+  std::this_thread::sleep_for(Millis(1'500));  // longer than it takes the other to ask for it
   one_->store().change_identity(change::AddToken{make_token("t")}, count);
   ASSERT_TRUE(eventually([&] { return sql("SELECT count(*) FROM drover.token") == "1"; }));
   EXPECT_EQ(two_->log().back(), "not alone");
@@ -127,7 +127,7 @@ TEST_F(DirectoryFollowerTest, WhoGetsAnOlderStateThanItAskedForReadsAll) {
   auto held = hold_follower();
   one_->store().put_instances({{.project = 1, .id = "a", .address = "adb://a:1"}}, [](const auto&) {});
   ASSERT_TRUE(eventually([&] { return one_->times("read +a") == 1; }));
-  std::this_thread::sleep_for(Millis(300));
+  std::this_thread::sleep_for(Millis(1'500));  // longer than it takes the other to ask for it
   // Put back while the answer is on its way.
   sql("DELETE FROM drover.instance; DELETE FROM drover.instance_change; DELETE FROM drover.instance_unit;"
       "UPDATE drover.directory SET version = version - 1, instances = 1");

@@ -614,11 +614,11 @@ void PostgresStore::close() {
 // Reads that are under way are answered, the lease is given back, and all ends.
 void PostgresStore::end_on_loop(std::promise<void>& ended) {
   const auto end = [this, &ended] {
+    if (membership_) membership_->stop();  // it asks for no more writes behind what is posted here
     // Not from inside a callback of what is destroyed here.
     thread_.loop().post([this, &ended] {
       if (!end_timer_) return;
       end_timer_.reset();
-      if (membership_) membership_->stop();
       for (const auto* link : {&follower_, &reader_, &write_link_, &lease_link_})
         if (*link) (*link)->connection().stop();
       writer_.reset();

@@ -186,10 +186,13 @@ class Member final : public ShardEvents {
 
  private:
   void on_adopt(Adoption adoption) override {
-    owners_.take(adoption.gained, this);
+    const ShardSet gained = adoption.gained;
     for (const TaskRecord& record : adoption.tasks) note("adopt " + std::to_string(record.task.seq));
-    const std::lock_guard lock(mutex_);
-    adoptions_.push_back(std::move(adoption));
+    {
+      const std::lock_guard lock(mutex_);
+      adoptions_.push_back(std::move(adoption));
+    }
+    owners_.take(gained, this);  // last: tests wait for it
   }
   void on_alone(bool alone, Applied done) override {
     note(alone ? "alone" : "not alone");
