@@ -213,12 +213,15 @@ TEST_F(HostileTest, HeaderHasATimeLimit) {
   options_.header_timeout = Millis(60);
   options_.max_header = 1024 * 1024;
   start();
+  clock_.stop();
   Client client = connect();
   EXPECT_EQ(client.ask(kHello).body, "hello");
+  Client slow = connect();
+  EXPECT_EQ(slow.ask(kHello).body, "hello");
+  clock_.go();
   EXPECT_EQ(client.ask("GET /hello HTTP/1.1\r\nHost: ").status, 408u);
   EXPECT_TRUE(client.ended());
   // Sending on does not help.
-  Client slow = connect();
   slow.send("GET /hello HTTP/1.1\r\nX: ");
   while (!slow.readable() && slow.send("a")) std::this_thread::yield();
   EXPECT_EQ(slow.read().status, 408u);
@@ -241,8 +244,10 @@ TEST_F(HostileTest, IdleConnectionsAreClosed) {
   start();
   Client silent = connect();
   EXPECT_TRUE(silent.ended());
+  clock_.stop();
   Client used = connect();
   EXPECT_EQ(used.ask(kHello).body, "hello");
+  clock_.go();
   EXPECT_TRUE(used.ended());
   Client blank = connect();
   blank.send("\r\n\r\n");
@@ -253,10 +258,12 @@ TEST_F(HostileTest, HandlersHaveNoTimeLimit) {
   options_.idle_timeout = options_.header_timeout = options_.body_timeout = options_.write_timeout =
       Millis(40);
   start();
+  clock_.stop();
   Client waiting = connect();
   waiting.send("GET /later HTTP/1.1\r\n" + kHost);
   const Responder respond = held_.take();
   Client idle = connect();
+  clock_.go();
   EXPECT_TRUE(idle.ended());  // begun later, closed already
   EXPECT_FALSE(respond.abandoned());
   respond(text("late"));

@@ -120,10 +120,13 @@ TEST_F(TlsTest, HandshakeHasATimeLimit) {
   begun.send("\x16\x03\x01");
   EXPECT_TRUE(begun.ended());
   EXPECT_TRUE(failed(0));  // none of these has asked for anything
+  clock_.stop();
   Client half = connect_plain();
   half.send(std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11));
+  clock_.go();
   EXPECT_TRUE(half.ended());
   EXPECT_TRUE(failed(1));
+  clock_.stop();
   Client secured = connect();
   EXPECT_EQ(secured.ask(kHello).body, "hello");  // from here on it is the idle time that counts
   EXPECT_TRUE(has_metric("drover_http_connections 1\n"));
@@ -199,14 +202,13 @@ TEST_F(TlsTest, OrderlyEndsAreSaidAndOthersAreNot) {
   options_.idle_timeout = Millis(60);
   options_.write_timeout = Millis(60);
   start();
+  clock_.stop();
   Client asked = connect();
   asked.ask("GET /hello HTTP/1.1\r\nConnection: close\r\n" + kHost);
   EXPECT_TRUE(asked.ended());
   EXPECT_TRUE(said_goodbye(asked));
   Client idle = connect();
   idle.ask(kHello);
-  EXPECT_TRUE(idle.ended());
-  EXPECT_TRUE(said_goodbye(idle));
   Client refused = connect();
   refused.ask("rubbish\r\n\r\n");
   EXPECT_TRUE(refused.ended());
@@ -215,6 +217,10 @@ TEST_F(TlsTest, OrderlyEndsAreSaidAndOthersAreNot) {
   SSL_CTX_clear_options(tls_.context(), SSL_OP_IGNORE_UNEXPECTED_EOF);
   Client slow = connect();
   slow.send("GET /huge HTTP/1.1\r\n" + kHost);
+  EXPECT_TRUE(eventually([&] { return slow.readable(); }));
+  clock_.go();
+  EXPECT_TRUE(idle.ended());
+  EXPECT_TRUE(said_goodbye(idle));
   EXPECT_TRUE(slow.wait_closed());
   EXPECT_LT(slow.read_all().size(), kBigBody);
   EXPECT_FALSE(said_goodbye(slow));

@@ -12,11 +12,13 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/testing/stoppable_clock.h"
 #include "http/server.h"
 #include "http/testing/certificates.h"
 #include "http/testing/client.h"
@@ -33,17 +35,23 @@ class Held {
   }
   Responder take() {
     std::unique_lock lock(mutex_);
-    some_.wait(lock, [this] { return !held_.empty(); });
+    wait(lock, 1);
     Responder responder = std::move(held_.front());
     held_.erase(held_.begin());
     return responder;
   }
   void wait_for(std::size_t count) {
     std::unique_lock lock(mutex_);
-    some_.wait(lock, [&] { return held_.size() >= count; });
+    wait(lock, count);
   }
 
  private:
+  // Throws where in vain, which fails the test: there is nothing to go on with.
+  void wait(std::unique_lock<std::mutex>& lock, std::size_t count) {
+    if (!some_.wait_for(lock, std::chrono::seconds(10), [&] { return held_.size() >= count; }))
+      throw std::runtime_error("no handler has put a responder aside");
+  }
+
   std::mutex mutex_;
   std::condition_variable some_;
   std::vector<Responder> held_;
@@ -132,7 +140,7 @@ class ServerTest : public testing::Test {
   std::string metrics() const { return prometheus::TextSerializer().Serialize(registry_.Collect()); }
   bool has_metric(const std::string& line) const { return metrics().find(line) != std::string::npos; }
 
-  Clock clock_;
+  StoppableClock clock_;
   ServerOptions options_;
   Router router_;
   prometheus::Registry registry_;
