@@ -20,6 +20,7 @@
 #include "api/api.h"
 #include "api/testing/held_audit.h"
 #include "base/loop_call.h"
+#include "base/testing/stoppable_clock.h"
 #include "http/server.h"
 #include "http/testing/client.h"
 #include "store/sqlite/store_fixture.h"
@@ -37,8 +38,8 @@ bool eventually(Condition condition) {
   return true;
 }
 
-// The steady clock runs as ever, the wall clock can be turned.
-class TurnedClock final : public Clock {
+// The wall clock can be turned, too.
+class TurnedClock final : public StoppableClock {
  public:
   std::int64_t unix_ms() const override { return Clock::unix_ms() + turned_ms; }
   std::atomic<std::int64_t> turned_ms{0};
