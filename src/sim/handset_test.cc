@@ -210,10 +210,12 @@ TEST_F(FaultTest, AbsentIsReset) {
 TEST_F(FaultTest, ReturnsFromARebootWithAnotherBootId) {
   ASSERT_TRUE(host().handshake());
   const std::string before = host().shell("cat /proc/sys/kernel/random/boot_id").out;
+  fleet_.clock().stop();
   give("reboot:0.1");
   EXPECT_FALSE(host().receive());
   EXPECT_TRUE(host().ended());
   EXPECT_FALSE(TestHost(address()).handshake());
+  fleet_.clock().go();
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   std::string after;
   while (after.empty() && std::chrono::steady_clock::now() < give_up) {

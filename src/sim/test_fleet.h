@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/loop.h"
+#include "base/testing/stoppable_clock.h"
 #include "sim/simulator.h"
 
 namespace drover::sim {
@@ -73,6 +74,8 @@ class TestFleet {
     run([&] { stats = simulator_->stats(); });
     return stats;
   }
+  // Of the simulator.
+  StoppableClock& clock() { return clock_; }
   // Asks again and again, at each turn of the loop, until `holds`; false if it never does.
   template <typename Condition>
   bool reaches(Condition holds) {
@@ -94,7 +97,7 @@ class TestFleet {
     done.get_future().wait();
   }
 
-  Clock clock_;
+  StoppableClock clock_;
   LoopThread thread_{clock_, "sim-test"};
   std::unique_ptr<Simulator> simulator_;
   Error error_;
