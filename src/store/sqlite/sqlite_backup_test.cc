@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <atomic>
 #include <fstream>
+#include <stop_token>
 #include <thread>
 
 #include "store/sqlite/database.h"
@@ -107,10 +107,10 @@ TEST_F(BackupTest, NumbersOfTasksAcceptedAfterTheCopyAreFree) {
 // Every commit adds one task whole: in the copy there are those up to a moment, whole.
 TEST_F(BackupTest, CopyIsOfOneMomentWhileTheStoreIsWritten) {
   ASSERT_TRUE(write(store(), whole(make_task(1, 5), 9)));
-  std::atomic<bool> stop = false;
-  std::thread writer([&] {
+  const std::jthread writer([&](const std::stop_token& stop) {
     const std::string output(20'000, 'x');
-    for (std::int64_t seq = 2; !stop; ++seq) ASSERT_TRUE(write(store(), whole(make_task(seq, 5), 9, output)));
+    for (std::int64_t seq = 2; !stop.stop_requested(); ++seq)
+      ASSERT_TRUE(write(store(), whole(make_task(seq, 5), 9, output)));
   });
   for (int round = 0; round < 5; ++round) {
     std::filesystem::remove(copy());
@@ -126,8 +126,6 @@ TEST_F(BackupTest, CopyIsOfOneMomentWhileTheStoreIsWritten) {
     EXPECT_EQ(tasks.front().task.seq, report->tasks);
     for (const auto& task : tasks) EXPECT_EQ(task.succeeded, 5u);
   }
-  stop = true;
-  writer.join();
 }
 
 TEST_F(BackupTest, StopsWhenNobodyWantsIt) {
