@@ -111,9 +111,7 @@ TEST_F(EngineShardsTest, ShardsThatGoOverTakeTheirJobsAlongInOrder) {
   });
   const auto three = make("three");
   EXPECT_TRUE(eventually([&] { return three->shards() > 80; }));
-  std::promise<void> drained;
-  three->engine().drain([&] { drained.set_value(); });
-  EXPECT_EQ(drained.get_future().wait_for(kPatience), std::future_status::ready);
+  EXPECT_EQ(three->drain().wait_for(kPatience), std::future_status::ready);
   EXPECT_TRUE(eventually([&] { return one_->shards() + two_->shards() == store::kShards; }));
   stop = true;
   accepting.join();
@@ -143,11 +141,19 @@ TEST_F(EngineShardsTest, ATasksEndIsToldOnEveryNode) {
 // The commit that says that a node's jobs of the task have all ended is stored, one before it that holds an
 // outcome of them only later.
 TEST_F(EngineShardsTest, AnOutcomeThatIsStoredLateEndsItsTask) {
+  // Hears of its command when the others have ended theirs.
   const std::size_t slow = std::stoul(ones_[1].substr(1));
-  phones_.fault(slow, slow, "slow:600");
-  const LiveTaskPtr task = one_->accept("sleep 0.3; echo late", {ones_[0], ones_[1], twos_[0]});
-  ASSERT_TRUE(eventually([&] { return begun("echo late").size() == 2; }));
+  phones_.fault(slow, slow, "slow:1200000");
+  const LiveTaskPtr task = one_->accept("sleep 600; echo late", {ones_[0], ones_[1], twos_[0]});
+  ASSERT_TRUE(task);
+  ASSERT_TRUE(eventually([&] { return begun("echo late").size() == 2 && task->counts().running == 2; }));
   ones_store_->set_mood(UnrulyStore::Mood::kStuck);
+  phones_.pass(Seconds(600));
+  ASSERT_TRUE(eventually([&] { return ones_store_->waiting() == 1; }));
+  phones_.clear();
+  phones_.pass(Seconds(600));
+  ASSERT_TRUE(eventually([&] { return begun("echo late").size() == 3; }));
+  phones_.pass(Seconds(600));
   ASSERT_TRUE(eventually([&] { return ones_store_->waiting() == 2; }));
   ones_store_->fail_next();
   ones_store_->set_mood(UnrulyStore::Mood::kGood);
@@ -191,17 +197,19 @@ TEST_F(EngineShardsTest, HowOthersJobsStandIsReadWhenAsked) {
 
 TEST_F(EngineShardsTest, WhoDrainsHandsOverWhatWaitsAndInterruptsNothing) {
   const std::vector<std::string> targets{ones_[0], ones_[1], ones_[2]};
-  const LiveTaskPtr running = one_->accept("sleep 0.8; echo first", targets);
+  const LiveTaskPtr running = one_->accept("sleep 600; echo first", targets);
   const LiveTaskPtr waiting = two_->accept("echo second", targets);
+  ASSERT_TRUE(running);
+  ASSERT_TRUE(waiting);
   ASSERT_TRUE(eventually([&] { return begun("first").size() == 3; }));
-  std::promise<void> drained;
-  one_->engine().drain([&] { drained.set_value(); });
+  const std::future<void> drained = one_->drain();
   // Phones on which nothing runs are the other's meanwhile.
   ASSERT_TRUE(eventually([&] { return two_->mine().size() == kPhones - 3; }));
   const LiveTaskPtr others = two_->accept("echo others", {ones_.back(), twos_[0]});
   ASSERT_TRUE(wait_for_end(others));
   EXPECT_FALSE(running->finished());
-  ASSERT_EQ(drained.get_future().wait_for(kPatience), std::future_status::ready);
+  phones_.pass(Seconds(600));
+  ASSERT_EQ(drained.wait_for(kPatience), std::future_status::ready);
   one_->stop();
   ASSERT_TRUE(wait_for_end(waiting));
   EXPECT_EQ(waiting->counts().succeeded, 3u);
@@ -214,11 +222,12 @@ TEST_F(EngineShardsTest, WhoDrainsHandsOverWhatWaitsAndInterruptsNothing) {
 
 TEST_F(EngineShardsTest, WhatANodeThatVanishedHadBegunIsInterruptedAndTheRestRuns) {
   const std::vector<std::string> targets{ones_[0], twos_[0]};
-  const LiveTaskPtr running = two_->accept("sleep 1; echo begun", targets);
+  const LiveTaskPtr running = two_->accept("sleep 600; echo begun", targets);
   ASSERT_TRUE(eventually([&] { return begun("echo begun").size() == 2; }));
   const LiveTaskPtr waiting = one_->accept("echo waited", targets);
   one_->halt();
   TestServer::shared().execute(database_, "SELECT drover.bury(epoch) FROM drover.node WHERE name = 'one'");
+  phones_.pass(Seconds(600));
   ASSERT_TRUE(wait_for_end(running));
   const auto ended = outcomes(running);
   EXPECT_EQ(ended[0].state, JobState::kLost);

@@ -99,10 +99,12 @@ TEST_F(EngineTest, ABusyPhoneExpiresWhatWaitsTooLong) {
   Phones phones(1);
   Node node(database());
   node.add(phones, 1);
-  const LiveTaskPtr first = node.accept("sleep 3", {"p0"});
+  const LiveTaskPtr first = node.accept("sleep 600", {"p0"});
+  ASSERT_TRUE(eventually([&] { return phones.begun("sleep 600") == 1; }));
   const LiveTaskPtr second = node.accept("echo late", {"p0"}, 60, 1);
   ASSERT_TRUE(wait_for_end(second));
   EXPECT_EQ(outcomes(second).front().error, JobError::kExpired);
+  phones.pass(Seconds(600));
   ASSERT_TRUE(wait_for_end(first));
   EXPECT_EQ(outcomes(first).front().state, JobState::kSucceeded);
   EXPECT_EQ(phones.begun("echo late"), 0);
@@ -243,12 +245,16 @@ TEST_F(EngineTest, DrainLetsRunningJobsEndAndBeginsNoMore) {
   {
     Node node(database());
     node.add(phones, 1);
-    const LiveTaskPtr running = node.accept("sleep 1; echo end", {"p0"});
-    waiting = node.accept("echo later", {"p0"})->task().id;
-    ASSERT_TRUE(eventually([&] { return running->counts().running == 1; }));
-    std::promise<void> drained;
-    node.engine().drain([&] { drained.set_value(); });
-    ASSERT_EQ(drained.get_future().wait_for(kPatience), std::future_status::ready);
+    const LiveTaskPtr running = node.accept("sleep 600; echo end", {"p0"});
+    const LiveTaskPtr behind = node.accept("echo later", {"p0"});
+    ASSERT_TRUE(behind);
+    waiting = behind->task().id;
+    ASSERT_TRUE(eventually([&] { return phones.begun("echo end") == 1; }));
+    const auto drained = std::make_shared<std::promise<void>>();
+    node.engine().drain([drained] { drained->set_value(); });
+    node.on_loop([] {});  // it drains
+    phones.pass(Seconds(600));
+    ASSERT_EQ(drained->get_future().wait_for(kPatience), std::future_status::ready);
     EXPECT_TRUE(running->finished());
     EXPECT_EQ(outcomes(running).front().state, JobState::kSucceeded);
     EXPECT_EQ(phones.begun("echo later"), 0);
@@ -324,15 +330,16 @@ TEST_F(EngineTest, AWallClockThatJumpsChangesNoDeadline) {
   Node node(database());
   node.add(phones, 2);
   const auto begin = std::chrono::steady_clock::now();
-  const LiveTaskPtr running = node.accept("sleep 2; echo done", {"p0"}, 60);
+  const LiveTaskPtr running = node.accept("sleep 600; echo done", {"p0"}, 60);
   const LiveTaskPtr waiting = node.accept("echo never", {"p1"}, 60, 2);
-  ASSERT_TRUE(eventually([&] { return running->counts().running == 1; }));
+  ASSERT_TRUE(eventually([&] { return phones.begun("echo done") == 1; }));
   node.clock().move(kYear);
   const LiveTaskPtr ahead = node.accept("echo x", {"p0"}, 60, 600);
   node.clock().move(-kYear);
   const LiveTaskPtr back = node.accept("echo x", {"p0"}, 60, 600);
   EXPECT_LT(back->task().created_ms, ahead->task().created_ms);
   EXPECT_LT(ahead->task().id, back->task().id);
+  phones.pass(Seconds(600));
   ASSERT_TRUE(wait_for_end(waiting));
   EXPECT_GE(std::chrono::steady_clock::now() - begin, Seconds(2));
   EXPECT_EQ(outcomes(waiting).front().error, JobError::kOffline);

@@ -117,6 +117,11 @@ class ClusterNode {
   Result<> cancel(const LiveTaskPtr& task) {
     return wait<Result<>>([&](auto done) { engine_->cancel(kProject, task->task().id, std::move(done)); });
   }
+  std::future<void> drain() {
+    const auto drained = std::make_shared<std::promise<void>>();
+    engine_->drain([drained] { drained->set_value(); });
+    return drained->get_future();
+  }
   void refresh(const LiveTaskPtr& task) {
     std::promise<void> shown;
     engine_->refresh(task, [&] { shown.set_value(); });

@@ -105,6 +105,10 @@ class Node {
 };
 
 inline bool wait_for_end(const LiveTaskPtr& task) {
+  if (task == nullptr) {
+    ADD_FAILURE() << "there is no task to wait for";
+    return false;
+  }
   const auto ended = std::make_shared<std::promise<void>>();
   task->when_finished([ended] { ended->set_value(); });
   return ended->get_future().wait_for(kPatience) == std::future_status::ready;

@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "base/loop_call.h"
 #include "sim/simulator.h"
+#include "task/testing/turned_clock.h"
 
 namespace drover::task {
 
@@ -51,7 +52,10 @@ class Phones {
     on_loop([&] { sim_ = std::move(*sim::Simulator::start(loop_.loop(), options)); });
   }
   ~Phones() {
-    on_loop([&] { sim_.reset(); });
+    on_loop([&] {
+      sim_.reset();
+      waker_.cancel();
+    });
   }
 
   std::string address(std::size_t phone) const { return "adb://" + sim_->address_of(phone); }
@@ -60,6 +64,14 @@ class Phones {
   }
   void clear() {
     on_loop([&] { sim_->clear_faults(sim::PhoneRange::all(), std::nullopt); });
+  }
+  // So much time goes by on the phones alone: what has begun to sleep for so long is woken.
+  void pass(Millis time) {
+    on_loop([&] {
+      // The loop sleeps by the kernel's clock, however far its own is turned.
+      loop_.loop().schedule(waker_, TimerWheel::kTick);
+      clock_.turn(time);
+    });
   }
   // What the phones say was begun, a line each: "UNIX_MS PHONE PID COMMAND".
   std::ifstream journal() const { return std::ifstream(dir_ / "journal"); }
@@ -74,9 +86,10 @@ class Phones {
  private:
   void on_loop(const std::function<void()>& fn) { call_on(loop_.loop(), fn); }
 
-  Clock clock_;
+  TurnedClock clock_;
   TempDir dir_;
   LoopThread loop_;
+  Timer waker_{[] {}};
   std::unique_ptr<sim::Simulator> sim_;
 };
 
