@@ -11,9 +11,10 @@ import subprocess
 import threading
 import unittest
 
-from harness import (DROVER, PATIENCE, Client, Server, cli, environment, instance, no_zombie, started, temp_folder,
-                     until)
+from harness import (DROVER, PATIENCE, PATIENCE_FACTOR, Client, Server, cli, environment, instance, no_zombie, started,
+                     temp_folder, until)
 
+BUSY = "echo running; sleep %d" % (2 * PATIENCE_FACTOR)
 INTERRUPTED = ("lost", "DROVER.JOB.INTERRUPTED")
 
 
@@ -36,7 +37,7 @@ class Restored(unittest.TestCase):
             done = client.run("echo done", [instance(phone) for phone in range(4)])
             client.wait_task(done)
             # Two phones are busy for as long as the copy takes: what waits behind that has not begun in it.
-            running = client.run("echo running; sleep 2", [instance(0), instance(1)])
+            running = client.run(BUSY, [instance(0), instance(1)])
             queued = client.run("echo queued", [instance(0), instance(1)])
             until(lambda: sum("echo running" in command for _, _, command in sim.begun()) == 2, "both run")
             report = json.loads(server.cli("backup", copy, "--json").stdout)
@@ -66,7 +67,7 @@ class Restored(unittest.TestCase):
             for job in client.wait_task(fresh):
                 self.assertEqual(job["state"], "succeeded")
         begun = collections.Counter(command for _, _, command in sim.begun() if command.startswith("echo "))
-        self.assertEqual(begun, {"echo done": 4, "echo running; sleep 2": 2, "echo queued": 2, "echo later": 1,
+        self.assertEqual(begun, {"echo done": 4, BUSY: 2, "echo queued": 2, "echo later": 1,
                                  "echo fresh": 4})
 
     def test_under_load_nothing_runs_twice(self):

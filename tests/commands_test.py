@@ -146,10 +146,11 @@ class Commands(Case):
 
 class Waiting(Case):
     def test_wait_answers_at_the_moment_of_the_end(self):
+        begin = time.monotonic()
         task = self.client.run("sleep 1; echo woke", [instance(0)])
         answer = self.client.get("/v1/instances/tasks/%s?wait=30" % task)
         self.assertEqual(answer.json["data"]["jobs"][0]["execute_msg"], "woke\n")
-        self.assertGreater(answer.seconds, 0.9)
+        self.assertGreater(time.monotonic() - begin, 1)
         self.assertLess(answer.seconds, 3 * PATIENCE_FACTOR)
 
     def test_wait_gives_up_when_it_said(self):
@@ -319,7 +320,7 @@ class Access(Case):
         self.assertNotIn("echo trespasser", [ran for _, _, ran in self.sim.begun()])
 
     def test_tokens_expire_and_are_revoked(self):
-        brief = self.client_with(self.server.token(expires="2s"))
+        brief = self.client_with(self.server.token(expires="%ds" % (2 * PATIENCE_FACTOR)))
         self.assertEqual(brief.get("/api/v1/tasks").status, 200)
         until(lambda: brief.get("/api/v1/tasks").status == 401, "the token has expired")
         self.refused(brief, "GET", "/api/v1/tasks")

@@ -18,6 +18,7 @@ from harness import (DROVER, PATIENCE, PATIENCE_FACTOR, Client, LocalClient, Ser
                      no_zombie, temp_folder, until)
 
 BROKEN = os.environ.get("DROVER_BROKEN", "")
+SLEEP = 2 * PATIENCE_FACTOR  # seconds that such a job takes: it ends when the disk has failed
 BODY = 300_000  # bytes of output of each job that runs while the disk fails: more than an old log has room for
 
 
@@ -108,7 +109,7 @@ class Outage:
         old = client.run("echo old", [instance(0)])
         client.wait_task(old)
         busy, free = [instance(n) for n in range(4)], [instance(n) for n in range(4, 8)]
-        running = client.run("sleep 1; gen %d; exit 3" % BODY, busy)
+        running = client.run("sleep %d; gen %d; exit 3" % (SLEEP, BODY), busy)
         waiting = client.run("echo waiting", busy)
         until(lambda: sum("gen %d" % BODY in command for _, _, command in self.sim.begun()) == 4, "all four run")
         senders = [Sender(self.server, self.token, "sender-%d" % n, [free[n], free[n + 1]]) for n in range(3)]
@@ -186,7 +187,7 @@ class Outage:
         for command in refused:
             self.assertEqual([key for key in begun if key[1] == command], [], "it was refused")
         for (_, command), count in begun.items():
-            if command.startswith(("sleep 1;", "echo waiting")):
+            if command.startswith(("sleep %d;" % SLEEP, "echo waiting")):
                 self.assertEqual(count, 1, command)
         return shown
 

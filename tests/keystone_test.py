@@ -8,7 +8,6 @@ import http.client
 import itertools
 import json
 import signal
-import statistics
 import subprocess
 import unittest
 
@@ -544,13 +543,13 @@ class Timing(WithServer):
 
     def test_how_long_a_refusal_takes_tells_nothing(self):
         for _ in range(self.SERIES):
-            medians = self.series()
-            if max(medians.values()) / min(medians.values()) < self.RATIO:
+            least = self.series()
+            if max(least.values()) / min(least.values()) < self.RATIO:
                 return
             # Guessing is slowed, which a start forgets.
             self.assertEqual(self.server.stop(), 0)
             self.server.start()
-        self.fail("in none of %d series it is alike, the last: %r" % (self.SERIES, medians))
+        self.fail("in none of %d series it is alike, the last: %r" % (self.SERIES, least))
 
     def series(self):
         reasons = {"unknown user": ("nobody", PASSWORD, "default"), "wrong password": ("alice", "wrong", "default"),
@@ -564,7 +563,8 @@ class Timing(WithServer):
                     answer = client.post("/v3/auth/tokens", login_body(user, password, project(name)))
                 self.assertEqual(answer.status, 401, (reason, answer))
                 times[reason].append(answer.seconds)
-        return {reason: statistics.median(seconds) for reason, seconds in times.items()}
+        # What else the machine does only adds to it.
+        return {reason: sorted(seconds)[2] for reason, seconds in times.items()}
 
     def connected(self, address):
         client = Client(self.server)

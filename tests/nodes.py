@@ -143,6 +143,13 @@ class Cluster:
     def is_whole(self):
         return self.amiss() is None
 
+    def await_balance(self):
+        """No shard is on its way: whoever has two less than another still gets some."""
+        def balanced():
+            counts = [self.shards(node) for node in self.alive()]
+            return len(counts) == 1 or (None not in counts and max(counts) - min(counts) < 3)
+        until(balanced, "the nodes have about as many shards each")
+
     def await_whole(self, what, patience=PATIENCE):
         try:
             until(self.is_whole, what, patience)
@@ -424,6 +431,7 @@ def paused(rounds, rng):
 def stopped(rounds, rng):
     node = rng.choice(rounds.cluster.nodes)
     rounds.note("SIGTERM to %s" % node.host)
+    rounds.stop_faults()  # a job on a phone that has fallen silent would be waited for
     code = node.stop()
     if code != 0:
         raise AssertionError("%s stopped with %d:\n%s" % (node.host, code, node.log()[-2000:]))

@@ -160,6 +160,7 @@ class AnyNodeTakesAnyRequest(OnNodes):
         self.assertNotIn("alice", second.cli("users", "list").stdout)
 
     def test_who_waits_elsewhere_hears_of_the_end(self):
+        begin = time.monotonic()
         task = self.client(self.nodes[0]).run("sleep 1.5; echo waited", self.everyone)
         waiters = [(native, Background(lambda client=self.client(node), path=path: client.get(path % task)))
                    for node in self.nodes
@@ -171,7 +172,7 @@ class AnyNodeTakesAnyRequest(OnNodes):
                 self.assertEqual(answer.json["state"], "finished")
             else:
                 self.assertEqual({job["status"] for job in answer.json["data"]["jobs"]}, {2})
-            self.assertGreater(answer.seconds, 1)
+            self.assertGreater(time.monotonic() - begin, 1.5)
             self.assertLess(answer.seconds, 1.5 + SOON)
 
     def test_a_wait_for_one_phone_is_short(self):
@@ -194,7 +195,7 @@ class AnyNodeTakesAnyRequest(OnNodes):
     def test_who_cancels_elsewhere_is_heard(self):
         first, second, third = (self.clients() * 3)[:3]
         phones = self.everyone[:6]
-        busy = first.run("sleep 3; echo busy", phones)
+        busy = first.run("sleep 600; echo busy", phones)
         waiting = second.run("echo cancelled", phones)
         begin = time.monotonic()
         self.assertEqual(third.post("/api/v1/tasks/%s/cancel" % waiting, {}).status, 200)
@@ -308,6 +309,7 @@ class Breaks(OnNodes):
 
     def test_a_short_cut_from_the_database(self):
         victim = self.one_of(self.nodes)
+        self.cluster.await_balance()
         before = self.cluster.links()
 
         def cut():

@@ -200,7 +200,10 @@ class Connections(Case):
             heads.send(b"GET /healthz HTTP/1.1\r\nHost: drover\r\nX-Slow: ")
             bodies.send(self.head("POST", NATIVE, token, "Content-Type: application/json", "Content-Length: 1000000"))
             times = []
+            until_then = time.monotonic() + 7  # a head has ten seconds to come
             for _ in range(20):
+                if times and time.monotonic() > until_then:
+                    break
                 self.assertTrue(all(heads.send(b"x")) and all(bodies.send(b" ")))
                 times += self.served(client, 5)
             self.assertLess(max(times), 0.5 * PATIENCE_FACTOR)
@@ -261,7 +264,7 @@ class Connections(Case):
             self.assertGreater(size * 1000, 1000 << 20)
             self.assertLess(server.rss_kib() - before, (32 + 128) * MIB * PATIENCE_FACTOR)
             # Copying hundreds of megabytes is what sanitizers slow down most.
-            self.assertLess(statistics.median(times), 0.5 * PATIENCE_FACTOR ** 2)
+            self.assertLess(statistics.median(times), PATIENCE_FACTOR ** 2)
 
 
 class Floods(Case):

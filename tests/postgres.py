@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -22,12 +23,24 @@ def programs():
     raise AssertionError("PostgreSQL's programs are not installed: run scripts/install-packages test")
 
 
+def free_port():
+    """Below those that the kernel gives out, so that none is taken from under a server that is down."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+
+
 class Postgres:
     """A server that is running, until closed. PostgreSQL refuses to be run by root, so root's tests run it as the user
     that Debian's package has made. `host` is one of hosts.py: it listens there then, for its neighbours as well."""
 
     SETTINGS = ("max_connections=100", "shared_buffers=64MB", "log_min_messages=warning",
-                "autovacuum_naptime=1s")
+                "autovacuum_naptime=1s", "dynamic_shared_memory_type=mmap")
 
     def __init__(self, *settings, host=None):
         self.folder = tempfile.mkdtemp(prefix="drover-pg-")
@@ -47,9 +60,7 @@ class Postgres:
                 with open(os.path.join(self.data, "pg_hba.conf"), "a", encoding="utf-8") as hba:
                     hba.write("host all all samenet trust\nhost replication all samenet trust\n")
             else:
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", 0))
-                    self.port = probe.getsockname()[1]
+                self.port = free_port()
             self.start()
         except BaseException:
             self.close()
@@ -113,20 +124,34 @@ class Postgres:
         self.process.wait(PATIENCE)
 
     def everybody(self, number):
-        """The server's processes, each of which is a session of its own. The first of them first, so that it cannot
-        mend what happens to the others."""
+        """The server's processes, each of which is a session of its own. The first of them stands still meanwhile: it
+        neither begins others nor mends what happens to them."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        self.wait_for([self.process.pid], "T")
         with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)) as children:
-            pids = [self.process.pid, *map(int, children.read().split())]
+            pids = [*map(int, children.read().split()), self.process.pid]
         for pid in pids:
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 pass
+        return pids
+
+    def wait_for(self, pids, states):
+        """Until all of these processes are in one of the states, or gone."""
+        def state(pid):
+            try:
+                with open("/proc/%d/stat" % pid) as stat:
+                    return stat.read().rpartition(")")[2].split()[0]
+            except (FileNotFoundError, ProcessLookupError):
+                return None
+        until(lambda: all(state(pid) in (None, "Z", *states) for pid in pids), "processes of the database obey")
 
     def kill(self):
         """All of it at once, as when its machine goes down."""
-        self.everybody(signal.SIGKILL)
+        killed = self.everybody(signal.SIGKILL)
         self.process.wait(PATIENCE)
+        self.wait_for(killed, "")  # the next server's memory is the same as theirs
         pid_file = os.path.join(self.data, "postmaster.pid")
         if os.path.exists(pid_file):
             os.unlink(pid_file)

@@ -366,7 +366,7 @@ class Breaks(OnPostgres):
         with Client(server, server.token()) as client:
             self.assertEqual(client.get("/readyz").status, 200)
             self.own.stop()
-            until(lambda: client.get("/readyz").status == 503, "it says so", PATIENCE_FACTOR)
+            until(lambda: client.get("/readyz").status == 503, "it says so", 3 * PATIENCE_FACTOR)
             self.assertTrue(self.refused(client))
             self.own.start()
             until(lambda: client.get("/readyz").status == 200, "it works again")
@@ -419,7 +419,7 @@ class Breaks(OnPostgres):
         answers = []
         sender = threading.Thread(target=lambda: answers.append(self.send(server, token, "echo doubtful")))
         sender.start()
-        time.sleep(0.5)
+        time.sleep(0.5 * PATIENCE_FACTOR)
         self.own.kill()
         sender.join()
         self.assertEqual((answers[0].status, answers[0].json["error_code"]), (503, "KOOPHONE.API.9999"))
@@ -675,7 +675,7 @@ class Crash(OnPostgres):
         self.survives(ROUNDS, OnPostgresRounds)
 
     def test_no_kill_of_the_database_does(self):
-        self.survives(ROUNDS // 2, lambda *arguments, **options: WithDatabase(self.postgres, *arguments, **options))
+        self.survives(max(8, ROUNDS // 2), lambda *arguments, **options: WithDatabase(self.postgres, *arguments, **options))
 
     def survives(self, count, make):
         settings = {"DROVER_STORE": self.database()}

@@ -13,6 +13,8 @@ from harness import (DROVER, PATIENCE, PATIENCE_FACTOR, Client, Server, environm
 
 INTERRUPTED = ("lost", "DROVER.JOB.INTERRUPTED")
 
+DRAINED = "sleep %d; echo drained" % (3 * PATIENCE_FACTOR)
+
 
 class Queued(unittest.TestCase):
     def test_running_is_interrupted_and_queued_runs(self):
@@ -64,7 +66,7 @@ class Terminated(unittest.TestCase):
         token = server.token()
         client = Client(server, token)
         self.addCleanup(client.close)
-        running = client.run("sleep 3; echo drained", [instance(0)])
+        running = client.run(DRAINED, [instance(0)])
         queued = client.run("echo later", [instance(0)])
         until(lambda: any("echo drained" in command for _, _, command in sim.begun()), "it runs")
         self.assertEqual(client.get("/readyz").status, 200)
@@ -84,7 +86,7 @@ class Terminated(unittest.TestCase):
             job, = again.wait_task(queued)
             self.assertEqual((job["state"], job["shown"]), ("succeeded", "later\n"))
         begun = [command for _, _, command in sim.begun()]
-        self.assertEqual((begun.count("sleep 3; echo drained"), begun.count("echo later")), (1, 1))
+        self.assertEqual((begun.count(DRAINED), begun.count("echo later")), (1, 1))
         self.assertNotIn("echo refused", begun)
 
     def interrupted_by(self, stop, *serve):

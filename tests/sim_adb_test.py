@@ -19,7 +19,7 @@ import unittest
 
 DROVER = os.environ.get("DROVER_BIN", "drover")
 ADB = os.environ.get("ADB_BIN", "adb")
-PATIENCE = 30  # seconds, for what takes milliseconds on an idle machine
+PATIENCE = 30 * float(os.environ.get("DROVER_PATIENCE", "1"))  # seconds, for what takes milliseconds on an idle machine
 
 
 def free_port():

@@ -12,7 +12,7 @@ class Unfinished(unittest.TestCase):
         client = Client(server, server.token())
         self.addCleanup(client.close)
         answer = client.post("/v1/instances/sync-command",
-                              {"command": "echo begun; sleep 31; echo ended", "instance_ids": [instance(0), "missing"]})
+                              {"command": "echo begun; sleep 35; echo ended", "instance_ids": [instance(0), "missing"]})
         self.assertEqual(answer.status, 200, answer)
         self.assertGreater(answer.seconds, 29)
         self.assertLess(answer.seconds, 30 + 3 * PATIENCE_FACTOR)
@@ -23,7 +23,7 @@ class Unfinished(unittest.TestCase):
         later = client.get("/v1/instances/tasks/%s?wait=30" % task)
         self.assertEqual([(job["status"], job["execute_msg"]) for job in later.json["data"]["jobs"]],
                          [(2, "begun\nended\n"), (-1, None)])
-        self.assertEqual([phone for _, phone, command in simulator.begun() if "sleep 31" in command], [0])
+        self.assertEqual([phone for _, phone, command in simulator.begun() if "sleep 35" in command], [0])
 
 
 if __name__ == "__main__":

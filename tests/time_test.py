@@ -128,8 +128,9 @@ class Running(Moved):
                 expired = tenant.get("/api/v1/tasks").status == 401
                 self.assertEqual(expired, offset > HOUR, "a token expires by the wall clock: %+d" % offset)
                 tasks.append(self.run_one(local, "at%d" % offset))
+                ended = [finished(local, task) for task in (kept, hanging, offline, later)]
                 if time.monotonic() - begin < 4:
-                    self.assertEqual([finished(local, task) for task in (kept, hanging, offline, later)], [False] * 4)
+                    self.assertEqual(ended, [False] * 4)
 
             job, = local.wait_task(kept)
             self.assertEqual((job["state"], job["shown"]), ("succeeded", "kept\n"))
