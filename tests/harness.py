@@ -7,6 +7,7 @@ test waits before it calls something broken, never how much it does.
 import http.client
 import json
 import os
+import random
 import select
 import shutil
 import signal
@@ -33,6 +34,18 @@ def until(question, what, patience=PATIENCE):
             raise AssertionError("waited %.0f s in vain until %s; the last answer was %r" % (patience, what, answer))
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
+
+
+def free_port():
+    """Below those that the kernel gives out, so that none is taken from under a server that is down."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def read_line(pipe, process, patience=PATIENCE):

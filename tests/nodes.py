@@ -144,7 +144,7 @@ class Cluster:
         return self.amiss() is None
 
     def await_balance(self):
-        """No shard is on its way: whoever has two less than another still gets some."""
+        """No shard is on its way: whoever has three less than another still gets some."""
         def balanced():
             counts = [self.shards(node) for node in self.alive()]
             return len(counts) == 1 or (None not in counts and max(counts) - min(counts) < 3)

@@ -2,14 +2,12 @@
 
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 
-from harness import PATIENCE, until
+from harness import PATIENCE, free_port, until
 
 
 def programs():
@@ -21,18 +19,6 @@ def programs():
         if os.path.exists(os.path.join(base, version, "bin", "initdb")):
             return os.path.join(base, version, "bin")
     raise AssertionError("PostgreSQL's programs are not installed: run scripts/install-packages test")
-
-
-def free_port():
-    """Below those that the kernel gives out, so that none is taken from under a server that is down."""
-    while True:
-        port = random.randrange(12_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
 
 
 class Postgres:

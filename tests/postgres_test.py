@@ -16,8 +16,8 @@ import unittest
 from certificates import Pair
 from crash import Rounds, survive
 from crash_checks import History
-from harness import (DROVER, PATIENCE, PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, instance,
-                     no_zombie, temp_folder, until)
+from harness import (DROVER, PATIENCE, PATIENCE_FACTOR, Client, Server, Simulator, cli, environment, free_port,
+                     instance, no_zombie, temp_folder, until)
 from postgres import Postgres, Replica, programs
 
 ROUNDS = 30 if PATIENCE_FACTOR <= 1 else 8
@@ -97,9 +97,7 @@ class Works(OnPostgres):
         folder = temp_folder(self)
         os.mkdir(os.path.join(folder, "data"), mode=0o700)
         shutil.copy2(os.path.join(server.data, "masterkey"), os.path.join(folder, "data"))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         second = Server(folder, settings=server.settings, port=port)
         self.addCleanup(second.close)
         report = server.cli("doctor", expect=0, more={"DROVER_STORE": server.settings["DROVER_STORE"]}).stdout

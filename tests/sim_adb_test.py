@@ -17,15 +17,9 @@ import tempfile
 import time
 import unittest
 
-DROVER = os.environ.get("DROVER_BIN", "drover")
+from harness import DROVER, PATIENCE, free_port
+
 ADB = os.environ.get("ADB_BIN", "adb")
-PATIENCE = 30 * float(os.environ.get("DROVER_PATIENCE", "1"))  # seconds, for what takes milliseconds on an idle machine
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Simulator:
@@ -57,8 +51,7 @@ class AdbServer:
 
     def __init__(self):
         self.home = tempfile.mkdtemp(prefix="drover-adb-")
-        # A port that nobody listens on may be taken meanwhile, and adb, looking whether its server runs there, may even
-        # be connected to itself (the kernel picks that very port for it).
+        # Somebody else may take the port meanwhile.
         for _ in range(5):
             self.port = free_port()
             self.environment = {

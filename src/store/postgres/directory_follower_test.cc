@@ -14,7 +14,14 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-using DirectoryFollowerTest = ClusterFixture;
+class DirectoryFollowerTest : public ClusterFixture {
+ protected:
+  // The database is as it was before its only instance was stored.
+  void put_back() {
+    sql("DELETE FROM drover.instance; DELETE FROM drover.instance_change; DELETE FROM drover.instance_unit;"
+        "UPDATE drover.directory SET version = version - 1, instances = 1");
+  }
+};
 
 TEST_F(DirectoryFollowerTest, AChangeIsAnsweredWhenAllGoByIt) {
   join_two();
@@ -110,9 +117,7 @@ TEST_F(DirectoryFollowerTest, WhatChangesBetweenAPulseAndWhatItLetsReadIsReadNex
 TEST_F(DirectoryFollowerTest, WhoIsAheadOfTheDatabaseReadsAllOnce) {
   join_two();
   ASSERT_TRUE(put_instances(one_->store(), {{.project = 1, .id = "a", .address = "adb://a:1"}}));
-  // As one that was put back to what it had been before.
-  sql("DELETE FROM drover.instance; DELETE FROM drover.instance_change; DELETE FROM drover.instance_unit;"
-      "UPDATE drover.directory SET version = version - 1, instances = 1");
+  put_back();
   const std::string all = "read identities all instances";
   ASSERT_TRUE(eventually([&] { return one_->times(all) == 1 && two_->times(all) == 1; }));
   EXPECT_TRUE(two_->directory().instances.empty());
@@ -128,9 +133,7 @@ TEST_F(DirectoryFollowerTest, WhoGetsAnOlderStateThanItAskedForReadsAll) {
   one_->store().put_instances({{.project = 1, .id = "a", .address = "adb://a:1"}}, [](const auto&) {});
   ASSERT_TRUE(eventually([&] { return one_->times("read +a") == 1; }));
   std::this_thread::sleep_for(Millis(1'500));  // longer than it takes the other to ask for it
-  // Put back while the answer is on its way.
-  sql("DELETE FROM drover.instance; DELETE FROM drover.instance_change; DELETE FROM drover.instance_unit;"
-      "UPDATE drover.directory SET version = version - 1, instances = 1");
+  put_back();                                  // while the answer is on its way
   held.reset();
   ASSERT_TRUE(eventually([&] { return two_->times("read identities all instances") == 1; }));
   EXPECT_EQ(two_->times("read +a"), 0);
