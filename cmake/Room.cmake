@@ -21,7 +21,7 @@ function(drover_room name)
 
   if(tests)
     add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE drover_${name} ${ROOM_PRIVATE_LIBS} GTest::gmock GTest::gtest_main)
+    target_link_libraries(${name}_test PRIVATE drover_${name} ${ROOM_PRIVATE_LIBS} drover_test_main)
     # What is tested is optimised in full; the tests themselves run once and are most of a build.
     target_compile_options(${name}_test PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
     include(GoogleTest)
