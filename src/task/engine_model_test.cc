@@ -150,6 +150,8 @@ class Life {
         if (answer) {
           model_.accepted(number, (*answer)->task());
           note("accepted " + Model::tag(number));
+        } else if (answer.error().code == Errc::kNotKnown) {
+          note("not known " + Model::tag(number));
         } else {
           if (answer.error().code.category() != make_error_code(Errc::kNotStored).category())
             model_.complain(number, "was refused for a strange reason");
@@ -354,13 +356,18 @@ class Life {
     inbox_.take_all();
     node_.reset();
     start();
+    find_unanswered();
+    check_lists();
+    look_from_outside();
+  }
+
+  // Nothing is being written.
+  void find_unanswered() {
     std::vector<store::Task> stored;
     for (std::int64_t project = 1; project <= 3; ++project) {
       for (auto& summary : list(project)) stored.push_back(find(project, summary.task.id)->task());
     }
-    model_.restarted(stored);
-    check_lists();
-    look_from_outside();
+    model_.found(stored);
   }
 
   void check_lists() {
@@ -397,7 +404,9 @@ class Life {
           look_everywhere();
           std::string held;
           node_->on_loop([&] { held = EngineProbe::held(node_->engine()); });
-          return waiting_ == 0 && model_.all_ended() && held.empty();
+          if (waiting_ > 0 || !held.empty()) return false;
+          if (model_.any_unanswered()) find_unanswered();
+          return model_.all_ended();
         },
         "all jobs ended");
     std::string held;

@@ -4,7 +4,8 @@
 // restarts, and says what cannot be:
 //
 // accepted: A task that was answered is there from then on, and only its own project sees it. One that was
-// refused is never there and never runs. Of one that a crash left without an answer either may be true.
+// refused is never there and never runs. Of one that a crash left without an answer, or that was told that
+// nothing is known, either may be true.
 //
 // forward: A job's state goes from queued to running to an end, and an end never changes. Only a planned stop
 // lets a job wait again that was shown to run, if its phone has not taken the command.
@@ -132,14 +133,14 @@ class Model {
     }
   }
 
-  // The process has died, or was stopped, and started again: what had no answer is there or never will be.
-  void restarted(const std::vector<store::Task>& stored) {
-    std::map<std::size_t, const store::Task*> found;
-    for (const store::Task& task : stored) found.emplace(number_in(task.command), &task);
+  // The process has started again, or has nothing left to do: what had no answer is there or never will be.
+  void found(const std::vector<store::Task>& stored) {
+    std::map<std::size_t, const store::Task*> by_number;
+    for (const store::Task& task : stored) by_number.emplace(number_in(task.command), &task);
     for (std::size_t number = 0; number < requests_.size(); ++number) {
       if (requests_[number].answer != Answer::kNone) continue;
-      const auto it = found.find(number);
-      if (it == found.end()) {
+      const auto it = by_number.find(number);
+      if (it == by_number.end()) {
         refused(number);
       } else {
         accepted(number, *it->second);
@@ -163,7 +164,7 @@ class Model {
         continue;
       }
       const Request& request = requests_[number];
-      if (request.answer == Answer::kNone) continue;  // answered by now, but not heard of yet
+      if (request.answer == Answer::kNone) continue;  // not heard of yet, or not known
       const std::string instance = "p" + std::to_string(phone / 2 % kInstances);
       if (all_answered(request, instance)) {
         if (request.seq < last[phone])
@@ -186,6 +187,10 @@ class Model {
   void stopping(bool now) { stopping_ = now; }
 
   const std::vector<Request>& requests() const { return requests_; }
+  bool any_unanswered() const {
+    return std::ranges::any_of(requests_,
+                               [](const Request& request) { return request.answer == Answer::kNone; });
+  }
   bool all_ended() const {
     return std::ranges::all_of(requests_, [](const Request& request) {
       return request.answer == Answer::kRefused ||
